@@ -1,0 +1,68 @@
+"""What a pod costs and how that is written down. Money is exact: Decimal dollars, rounded in one place only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+TRAINING_COMPUTE = "training_compute"
+
+_SECONDS_PER_HOUR = Decimal(3600)
+_MICRO_USD = Decimal("0.000001")
+_CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class CostRecord:
+    """One line of the books: what one attempt of one job cost.
+
+    key: unique within the job (see `attempt_key`); writing the same key again corrects the line.
+    month: UTC calendar month, `2026-11`. provisional: not yet settled against the provider's bill.
+    person_id: whose quota it counts against.
+    """
+
+    job_id: str
+    key: str
+    type: str
+    amount_usd: Decimal
+    gpu_name: str
+    gpu_count: int
+    duration_seconds: int
+    at: datetime
+    month: str
+    attempt: int
+    provisional: bool
+    person_id: str
+
+
+def attempt_key(attempt: int) -> str:
+    """The key of an attempt's line; sorts by attempt."""
+    return f"attempt#{attempt:04d}"
+
+
+def month_of(at: datetime) -> str:
+    """The UTC calendar month a cost belongs to, as `YYYY-MM`."""
+    return f"{at.year:04d}-{at.month:02d}"
+
+
+def pod_cost_usd(seconds: float, usd_per_hour: Decimal) -> Decimal:
+    """Dollars for a pod that was billed for `seconds` at `usd_per_hour` (whole pod, all its GPUs).
+
+    Billing is per second and a started second counts, so seconds are rounded up to whole ones; the amount is
+    rounded half up to a millionth of a dollar. Cents appear only where money is shown. Negative times cost nothing.
+    """
+    billed_seconds = max(0, math.ceil(seconds))
+    return (usd_per_hour * billed_seconds / _SECONDS_PER_HOUR).quantize(_MICRO_USD, ROUND_HALF_UP)
+
+
+def spent_usd(parts: Iterable[Decimal]) -> Decimal:
+    """The exact sum of a job's attempts; 0 without any."""
+    return sum(parts, Decimal(0))
+
+
+def cents(amount_usd: Decimal) -> Decimal:
+    """The amount as shown: two decimals, half up."""
+    return amount_usd.quantize(_CENT, ROUND_HALF_UP)

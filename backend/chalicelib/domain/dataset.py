@@ -69,7 +69,7 @@ class Scaffolding:
 
 @dataclass(frozen=True, slots=True)
 class HumanReview:
-    """reviewed: conversations a person looked at; average_score on the scale 0-5, None when none was scored."""
+    """reviewed: conversations a person looked at; average_score: on the scale 0-5, None when unscored."""
 
     reviewed: int
     share: float

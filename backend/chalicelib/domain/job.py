@@ -1,0 +1,249 @@
+"""A job: what was asked, where it stands, why it ended. Every legal transition is a function that returns the next job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from chalicelib.domain import end_reasons
+from chalicelib.domain.configuration import Configuration
+from chalicelib.domain.end_reasons import EndReason
+from chalicelib.domain.errors import WrongStatus
+from chalicelib.domain.estimate import Estimate
+from chalicelib.domain.identity import Role, User
+from chalicelib.domain.person import Person
+
+
+class JobStatus(StrEnum):
+    PENDING_CONFIGURATION = "pending_configuration"
+    QUEUED = "queued"
+    PROVISIONING = "provisioning"
+    RUNNING = "running"
+    RECOVERING = "recovering"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Stage(StrEnum):
+    PREPROCESSING = "preprocessing"
+    MODEL_LOADING = "model_loading"
+    TRAINING = "training"
+    FINALIZATION = "finalization"
+
+
+FINAL = frozenset({JobStatus.CANCELLED, JobStatus.COMPLETED, JobStatus.FAILED})
+# A run exists or is about to: these hold a slot.
+ACTIVE = frozenset(
+    {
+        JobStatus.PROVISIONING,
+        JobStatus.RUNNING,
+        JobStatus.RECOVERING,
+        JobStatus.PAUSING,
+        JobStatus.CANCELLING,
+    }
+)
+CANCELLABLE = frozenset(JobStatus) - FINAL - {JobStatus.CANCELLING, JobStatus.PENDING_CONFIGURATION}
+DELETABLE = FINAL | {JobStatus.PENDING_CONFIGURATION}
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRef:
+    """The dataset as it was when the job was made; the sha256 is a pin."""
+
+    id: str
+    name: str
+    key: str
+    sha256: str
+    format: str
+    conversations: int
+    training_pairs: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    reason: str
+    notes: str | None
+    requested_by: Person
+    requested_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why the present run ends; written once, before the pod is ended, and obeyed by any restarted run."""
+
+    error: str
+    cause: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The newest verified checkpoint. path: under jobs/{job}/attempts/{attempt}/."""
+
+    step: int
+    attempt: int
+    path: str
+    files: tuple[StoredFile, ...]
+    at: datetime
+    reason: str = "interval"
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: str
+    name: str
+    created_by: Person
+    created_at: datetime
+    changed_at: datetime
+    dataset: DatasetRef
+    configuration: Configuration
+    status: JobStatus = JobStatus.PENDING_CONFIGURATION
+    description: str = ""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    client_id: str | None = None
+    project_id: str | None = None
+    estimate: Estimate | None = None
+    spend_cap_usd: Decimal | None = None
+    run: int = 0
+    attempt: int = 0
+    recoveries: int = 0
+    queued_at: datetime | None = None
+    not_before: datetime | None = None
+    capacity_misses: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    stage: Stage | None = None
+    ending: Ending | None = None
+    end_reason: EndReason | None = None
+    end_detail: str = ""
+    cancellation: Cancellation | None = None
+    checkpoint: Checkpoint | None = None
+    cost_usd: Decimal | None = None
+    cleanup_pending: bool = False
+    model_id: str | None = None
+    version: int = 0
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def end_sentence(self) -> str:
+        return "" if self.end_reason is None else end_reasons.sentence(self.end_reason, self.end_detail)
+
+    def may_be_changed_by(self, user: User) -> bool:
+        return user.id == self.created_by.id or user.role.covers(Role.MANAGER)
+
+
+def _refuse(job: Job, verb: str) -> WrongStatus:
+    return WrongStatus(
+        f"Job cannot be {verb}: it is already {job.status.value.replace('_', ' ')}.",
+        {"status": job.status.value},
+    )
+
+
+def start(job: Job, now: datetime) -> Job:
+    """A draft enters the queue."""
+    if job.status is not JobStatus.PENDING_CONFIGURATION:
+        raise _refuse(job, "started")
+    return replace(job, status=JobStatus.QUEUED, queued_at=now, changed_at=now)
+
+
+def claim(job: Job, now: datetime) -> Job:
+    """The dispatcher takes it: a new run, which holds a slot."""
+    if job.status is not JobStatus.QUEUED:
+        raise _refuse(job, "claimed")
+    return replace(
+        job, status=JobStatus.PROVISIONING, run=job.run + 1, not_before=None, ending=None, changed_at=now
+    )
+
+
+def new_attempt(job: Job, now: datetime) -> Job:
+    return replace(job, attempt=job.attempt + 1, changed_at=now)
+
+
+def request_cancel(job: Job, cancellation: Cancellation) -> Job:
+    """The intent, durable before anything is ended. Queued and paused jobs have no pod and end at once."""
+    if job.status not in CANCELLABLE:
+        raise _refuse(job, "cancelled")
+    asked = replace(job, cancellation=cancellation, changed_at=cancellation.requested_at)
+    if job.status in {JobStatus.QUEUED, JobStatus.PAUSED}:
+        return _end(asked, JobStatus.CANCELLED, EndReason.USER_CANCELLED, "", cancellation.requested_at)
+    return replace(asked, status=JobStatus.CANCELLING)
+
+
+def enter_stage(job: Job, stage: Stage, now: datetime) -> Job:
+    """The trainer is at work. Cancelling and pausing jobs keep their status; the stage is still noted."""
+    status = job.status
+    if status in {JobStatus.PROVISIONING, JobStatus.RECOVERING}:
+        status = JobStatus.RUNNING
+    return replace(job, status=status, stage=stage, started_at=job.started_at or now, changed_at=now)
+
+
+def begin_recovery(job: Job, now: datetime) -> Job:
+    if job.status not in {JobStatus.PROVISIONING, JobStatus.RUNNING, JobStatus.RECOVERING}:
+        raise _refuse(job, "recovered")
+    return replace(job, status=JobStatus.RECOVERING, recoveries=job.recoveries + 1, changed_at=now)
+
+
+def begin_ending(job: Job, error: str, cause: str, now: datetime) -> Job:
+    """First reason wins; a second one changes nothing."""
+    if job.ending is not None:
+        return job
+    return replace(job, ending=Ending(error, cause, now), changed_at=now)
+
+
+def requeue(job: Job, not_before: datetime, now: datetime) -> Job:
+    """No GPU was to be had: back to the same place in the queue, not before the given time."""
+    return replace(
+        job,
+        status=JobStatus.QUEUED,
+        not_before=not_before,
+        capacity_misses=job.capacity_misses + 1,
+        ending=None,
+        changed_at=now,
+    )
+
+
+def pause(job: Job, now: datetime) -> Job:
+    return replace(job, status=JobStatus.PAUSED, ending=None, changed_at=now)
+
+
+def complete(job: Job, model_id: str, reason: EndReason, cost_usd: Decimal, now: datetime) -> Job:
+    return replace(
+        _end(job, JobStatus.COMPLETED, reason, "", now),
+        model_id=model_id,
+        cost_usd=cost_usd,
+        stage=Stage.FINALIZATION,
+    )
+
+
+def end(job: Job, reason: EndReason, detail: str, cost_usd: Decimal, now: datetime) -> Job:
+    """Cancelled or failed, as the reason says."""
+    status = JobStatus(end_reasons.status_of(reason))
+    return replace(_end(job, status, reason, detail, now), cost_usd=cost_usd)
+
+
+def _end(job: Job, status: JobStatus, reason: EndReason, detail: str, now: datetime) -> Job:
+    return replace(
+        job, status=status, end_reason=reason, end_detail=detail, ended_at=now, not_before=None, changed_at=now
+    )

@@ -1,0 +1,58 @@
+"""Each store suite runs twice: on the in-memory fake and on the DynamoDB adapter against moto in process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from chalicelib.adapters.dynamo import attempts, jobs, listed, notifications, people, progress, records
+from chalicelib.adapters.dynamo.documents import bind
+from chalicelib.adapters.dynamo.tables import TABLES
+from moto import mock_aws
+
+from tests import fakes
+
+PREFIX = "contract"
+PAIRS: dict[str, tuple[Callable[[], Any], Callable[[str], Any]]] = {
+    "jobs": (fakes.FakeJobs, jobs.DynamoJobs),
+    "progress": (fakes.FakeProgress, progress.DynamoProgress),
+    "attempts": (fakes.FakeAttempts, attempts.DynamoAttempts),
+    "datasets": (fakes.FakeDatasets, listed.DynamoDatasets),
+    "models": (fakes.FakeModels, listed.DynamoModels),
+    "users": (fakes.FakeUsers, people.DynamoUsers),
+    "tokens": (fakes.FakeTokens, people.DynamoTokens),
+    "notifications": (fakes.FakeNotifications, notifications.DynamoNotifications),
+    "terminations": (fakes.FakeTerminations, records.DynamoTerminations),
+    "costs": (fakes.FakeCosts, records.DynamoCosts),
+    "settings": (fakes.FakeSettings, records.DynamoSettings),
+}
+
+
+@pytest.fixture()
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        boto3.client("dynamodb")
+        yield
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """store(name): a fresh, empty store."""
+    if request.param == "fake":
+        return lambda name: PAIRS[name][0]()
+    request.getfixturevalue("aws")
+
+    def make(name: str) -> Any:
+        for table in TABLES:
+            bound = bind(table, PREFIX)
+            if not bound.exists():
+                bound.create_table(billing_mode="PAY_PER_REQUEST", wait=True)
+        return PAIRS[name][1](PREFIX)
+
+    return make

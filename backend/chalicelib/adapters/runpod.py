@@ -63,7 +63,13 @@ class RunpodCloud:
         # A proxy of the environment has no business between this process and its own machine.
         own = http or httpx.Client(trust_env=not is_loopback(urlsplit(root).hostname or ""))
         self._transport = Transport(root, api_key, user_agent, own, sleep, jitter, patience or Patience())
+        self._own_http = own if http is None else None
         self._log_idle_seconds = log_idle_seconds
+
+    def close(self) -> None:
+        """Closes kept connections, unless the client is the caller's. The next call would raise RuntimeError."""
+        if self._own_http is not None:
+            self._own_http.close()
 
     def create(self, request: PodRequest) -> Pod:
         """Rents a pod, in exactly one call.

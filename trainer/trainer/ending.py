@@ -1,0 +1,128 @@
+"""How a run ends: every exception becomes what the control plane is told, and the process then stays idle."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import traceback
+from collections.abc import Callable
+
+import torch
+
+from trainer import events
+from trainer.config import Environment
+from trainer.dead_man import PodIdentity, delete_own_pod
+from trainer.errors import (
+    BadConfigurationError,
+    DiskFullError,
+    MemoryExhaustedError,
+    StoppedError,
+    SupersededError,
+    TrainerError,
+)
+from trainer.pod import Pod
+from trainer.report import Hello
+from trainer.resources import Machine
+
+log = logging.getLogger(__name__)
+
+STOP_MESSAGES = {
+    "paused": "Training is paused; the checkpoint is stored.",
+    "cancelled": "Training was cancelled.",
+    "silence": "The control plane did not answer for too long; the state was saved on the pod and "
+    "training stopped.",
+}
+FLUSH_SECONDS = 60.0
+
+
+def guarded(pod: Pod, machine: Machine, recipe: Callable[[Pod, Machine, Hello], None]) -> None:
+    """Say hello, run the recipe unless this attempt already ended, and report how it ended."""
+    try:
+        hello = pod.hello(machine)
+        if hello is None:
+            return
+        pod.report.start()
+        earlier = pod.outcome()
+        if earlier is not None:
+            log.info("this attempt already ended: %s", earlier)
+            pod.conclude(earlier)
+            return
+        recipe(pod, machine, hello)
+        pod.conclude("completed")
+    except SupersededError:
+        log.warning("another attempt has taken over; doing nothing more")
+        pod.transfers.cancelled.set()
+        pod.conclude("superseded")
+    except StoppedError as stop:
+        pod.report.say(events.note("stopping", STOP_MESSAGES[stop.cause], stop.cause), True)
+        if stop.cause != "silence":
+            pod.conclude(stop.cause)
+    except Exception as error:
+        fail(pod, error)
+        pod.conclude("failed")
+    finally:
+        pod.save_on_termination = None
+        pod.dead_man.saved.set()
+    pod.report.flush(FLUSH_SECONDS)
+
+
+def fail(pod: Pod, error: Exception) -> None:
+    """Report why the run cannot go on; the stack is sent along when the reason is a bug."""
+    told = as_trainer_error(error)
+    stack = "".join(traceback.format_exception(error))
+    log.error("%s: %s", told.end_reason, told, exc_info=error)
+    step = told.data.pop("step", None)
+    crashed = told.end_reason == "trainer_crashed"
+    pod.report.say(
+        events.error(told.end_reason, str(told), step, stack if crashed else None, told.data), True
+    )
+
+
+def as_trainer_error(error: Exception) -> TrainerError:
+    """Give any exception an end reason and a sentence."""
+    if isinstance(error, TrainerError):
+        return error
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return MemoryExhaustedError(
+            "Memory ran out. Choose a GPU with more memory, a smaller model, or a shorter maximum "
+            "sequence length."
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return DiskFullError(
+            "The pod's disk is full. Choose a larger disk, or a larger model volume, and resume the job."
+        )
+    return TrainerError(
+        f"The trainer stopped because of an unexpected error: {type(error).__name__}: {error}. "
+        "The last checkpoint is kept; retry the job, and report this error if it happens again."
+    )
+
+
+def idle(pod: Pod) -> None:
+    """Stay until killed. The reporter goes on sending heartbeats, except when another attempt has taken
+    over."""
+    if pod.report.superseded.is_set():
+        pod.report.close()
+        pod.dead_man.close()
+    log.info("nothing left to do; waiting to be switched off")
+    threading.Event().wait()
+
+
+def idle_without_job(
+    error: BadConfigurationError, environment: Environment | None, report: Callable[[Environment, str], None]
+) -> None:
+    """A job file that cannot be used: tell whoever can be told, give the pod back, else wait to be switched
+    off."""
+    import httpx
+
+    log.error("%s", error)
+    if environment is not None:
+        try:
+            report(environment, str(error))
+        except (BadConfigurationError, SupersededError) as refusal:
+            log.error("nobody can be told: %s", refusal)
+            with httpx.Client() as client:
+                delete_own_pod(
+                    PodIdentity(environment.provider_url, environment.pod_id, environment.pod_key), client
+                )
+    threading.Event().wait()

@@ -1,0 +1,106 @@
+"""The parts of a training state beside the adapter, without pickle: tensors in safetensors, the rest in
+JSON."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class RandomState:
+    """Every generator that training draws from, at a step boundary."""
+
+    torch_cpu: torch.Tensor
+    cuda: list[torch.Tensor]
+    python: tuple[Any, ...]
+    numpy_words: torch.Tensor
+    numpy_rest: dict[str, Any]
+
+
+def capture_random() -> RandomState:
+    """Copy the state of torch's, CUDA's, Python's and NumPy's generators."""
+    legacy = np.random.get_state(legacy=False)
+    assert isinstance(legacy, dict)
+    words = torch.from_numpy(legacy["state"]["key"].astype(np.int64))
+    rest = {
+        "position": int(legacy["state"]["pos"]),
+        "has_gauss": int(legacy["has_gauss"]),
+        "gauss": float(legacy["gauss"]),
+    }
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return RandomState(torch.get_rng_state(), cuda, random.getstate(), words, rest)
+
+
+def restore_random(state: RandomState) -> None:
+    """Put every generator back. CUDA states are ignored on a machine without CUDA."""
+    torch.set_rng_state(state.torch_cpu)
+    if state.cuda and torch.cuda.is_available() and len(state.cuda) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state.cuda)
+    random.setstate(state.python)
+    np.random.set_state(
+        {
+            "bit_generator": "MT19937",
+            "state": {
+                "key": state.numpy_words.numpy().astype(np.uint32),
+                "pos": state.numpy_rest["position"],
+            },
+            "has_gauss": state.numpy_rest["has_gauss"],
+            "gauss": state.numpy_rest["gauss"],
+        }
+    )
+
+
+def random_to_parts(state: RandomState) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors and JSON of a random state."""
+    tensors = {"random.torch": state.torch_cpu, "random.numpy": state.numpy_words}
+    tensors |= {f"random.cuda.{index}": tensor for index, tensor in enumerate(state.cuda)}
+    version, words, gauss = state.python
+    return tensors, {
+        "python": [version, list(words), gauss],
+        "numpy": state.numpy_rest,
+        "cuda_devices": len(state.cuda),
+    }
+
+
+def random_from_parts(tensors: dict[str, torch.Tensor], rest: dict[str, Any]) -> RandomState:
+    """The inverse of random_to_parts."""
+    version, words, gauss = rest["python"]
+    return RandomState(
+        torch_cpu=tensors["random.torch"],
+        cuda=[tensors[f"random.cuda.{index}"] for index in range(rest["cuda_devices"])],
+        python=(version, tuple(words), gauss),
+        numpy_words=tensors["random.numpy"],
+        numpy_rest=rest["numpy"],
+    )
+
+
+def optimizer_to_parts(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors (as optimizer.{parameter}.{name}) and the plain values of an optimizer's state."""
+    content = optimizer.state_dict()
+    tensors: dict[str, torch.Tensor] = {}
+    values: dict[str, dict[str, Any]] = {}
+    for index, entries in content["state"].items():
+        values[str(index)] = {}
+        for name, value in entries.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimizer.{index}.{name}"] = value.detach().cpu().contiguous()
+            else:
+                values[str(index)][name] = value
+    return tensors, {"values": values, "groups": content["param_groups"]}
+
+
+def optimizer_from_parts(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], rest: dict[str, Any]
+) -> None:
+    """Load what optimizer_to_parts wrote."""
+    state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in rest["values"].items()}
+    for key, tensor in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".", 2)
+            state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": rest["groups"]})

@@ -29,13 +29,19 @@ def _printable(value: str) -> str:
     return value
 
 
+def _own(name: str) -> str:
+    if name.startswith(views_people.HIDDEN_PREFERENCE_PREFIX):
+        raise ValueError("Is set with PUT /api/notifications/preferences.")
+    return name
+
+
 TimeZone = Annotated[
     str,
     Field(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+){0,2}$"),
     AfterValidator(_known_zone),
 ]
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
-PreferenceName = Annotated[str, Field(pattern=r"^(?!notify\.)[a-z][a-z0-9_.]{0,39}$")]
+PreferenceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,39}$"), AfterValidator(_own)]
 PreferenceValue = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 
 

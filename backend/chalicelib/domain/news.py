@@ -1,0 +1,152 @@
+"""What a person is told about a job: the words, how much it matters, an id made from what happened."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Protocol
+
+from chalicelib.domain.notification import Notification, Priority
+from chalicelib.domain.person import Person
+
+PREFERENCE_PREFIX = "notify."
+CHANNELS = ("in_app", "email")
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class _Gpu(_Named, Protocol):
+    @property
+    def count(self) -> int: ...
+
+
+class _Configured(Protocol):
+    @property
+    def gpu(self) -> _Gpu: ...
+
+
+class Subject(Protocol):
+    """The few facts of a job that the words need; `domain.job.Job` has them."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def run(self) -> int: ...
+    @property
+    def created_by(self) -> Person: ...
+    @property
+    def dataset(self) -> _Named: ...
+    @property
+    def configuration(self) -> _Configured: ...
+    @property
+    def queued_at(self) -> datetime | None: ...
+    @property
+    def started_at(self) -> datetime | None: ...
+    @property
+    def ended_at(self) -> datetime | None: ...
+    @property
+    def cost_usd(self) -> Decimal | None: ...
+    @property
+    def model_id(self) -> str | None: ...
+    @property
+    def end_sentence(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    title: str
+    priority: Priority
+    mailed: bool
+
+
+KINDS: Mapping[str, _Kind] = {
+    "job_queued": _Kind("Training Job Queued", Priority.LOW, mailed=False),
+    "job_started": _Kind("Training Started", Priority.MEDIUM, mailed=False),
+    "job_completed": _Kind("Training Completed", Priority.HIGH, mailed=True),
+    "job_failed": _Kind("Training Failed", Priority.HIGH, mailed=True),
+    "job_cancelled": _Kind("Training Cancelled", Priority.MEDIUM, mailed=False),
+    "artifact_ready": _Kind("Model Ready for Download", Priority.HIGH, mailed=True),
+}
+
+
+def _message(kind: str, job: Subject, detail: str) -> str:
+    gpu = job.configuration.gpu
+    match kind:
+        case "job_queued":
+            return f'Your training job for "{job.dataset.name}" has been queued and will start shortly'
+        case "job_started":
+            return f"Your training job has started on {gpu.count}x {gpu.name}"
+        case "job_completed":
+            cost = "" if job.cost_usd is None else f" Final cost: ${job.cost_usd:.2f}"
+            return f"Your training job completed successfully.{cost}"
+        case "job_failed":
+            what = "failed to start" if job.started_at is None else "failed"
+            return (
+                f"Your training job {what}: {detail or job.end_sentence or 'Training failed on GPU cluster'}"
+            )
+        case "job_cancelled":
+            return "Your training job was cancelled successfully"
+        case _:
+            stars = f" Quality score: {detail}/5 stars" if detail else ""
+            return f"Your trained model is ready.{stars}"
+
+
+def about(kind: str, job: Subject, now: datetime, detail: str = "") -> Notification:
+    """KeyError for a kind that does not exist.
+
+    detail: the reason of a failure (default: the job's own sentence), or the score of `artifact_ready`.
+    The time is the job's own, so a step that runs twice makes the same id; `now` stands in where there is
+    none.
+    """
+    told = KINDS[kind]
+    at = _happened_at(kind, job) or now
+    return Notification(
+        id=_id_of(kind, job, at),
+        user_id=job.created_by.id,
+        type=kind,
+        title=told.title,
+        message=_message(kind, job, detail),
+        priority=told.priority,
+        at=at,
+        link=f"/models/{job.model_id}"
+        if kind == "artifact_ready" and job.model_id
+        else f"/training-jobs/{job.id}",
+    )
+
+
+def _happened_at(kind: str, job: Subject) -> datetime | None:
+    if kind == "job_queued":
+        return job.queued_at
+    if kind == "job_started":
+        # `started_at` is that of the first run; a later run starts after it was queued again.
+        times = [at for at in (job.started_at, job.queued_at) if at is not None]
+        return max(times, default=None)
+    return job.ended_at
+
+
+def _id_of(kind: str, job: Subject, at: datetime) -> str:
+    """`ntf_20261122T100700-…`: sorts by time; one per job, run and kind."""
+    what = hashlib.sha256(f"{job.id} {job.run} {kind}".encode()).hexdigest()[:16]
+    return f"ntf_{at.astimezone(UTC):%Y%m%dT%H%M%S}-{what}"
+
+
+def default_choice(kind: str, channel: str) -> bool:
+    """In the app always, by mail when a person would otherwise miss something that matters."""
+    return True if channel == "in_app" else KINDS[kind].mailed
+
+
+def wants(preferences: Mapping[str, str], kind: str, channel: str) -> bool:
+    stored = preferences.get(preference_name(kind, channel))
+    return default_choice(kind, channel) if stored is None else stored == "on"
+
+
+def preference_name(kind: str, channel: str) -> str:
+    return f"{PREFERENCE_PREFIX}{kind}.{channel}"

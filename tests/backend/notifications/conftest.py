@@ -1,0 +1,3 @@
+from tests.backend.identity.world import world
+
+__all__ = ["world"]

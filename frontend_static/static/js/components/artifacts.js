@@ -1,0 +1,40 @@
+import { ago, bytes, count, dateTime, duration, usd } from '../shared/format.js';
+import { empty, html, icon, keyValues, nothing, time } from '../shared/view.js';
+
+function attemptRow(attempt) {
+  const tone = attempt.ended_at ? 'neutral' : 'running';
+  return html`<li class="attempt"><span class="badge" data-tone=${tone}>Attempt ${attempt.attempt}</span><b>${attempt.gpu} · ${attempt.tier === 'spot' ? 'Spot' : 'On-Demand'}</b>
+    <span class="num">${usd(attempt.cost_usd)}</span><span class="sub">${attempt.ended_at ? `${attempt.end ?? attempt.status} · ${duration(attempt.billed_seconds)} billed` : `${attempt.status} · ${duration(attempt.billed_seconds)} so far`}
+    · ${usd(attempt.hourly_rate_usd)}/hr${attempt.data_center_id ? ` · ${attempt.data_center_id}` : ''}${attempt.resumed_from_step === null ? '' : ` · resumed from step ${count(attempt.resumed_from_step)}`}</span>
+    <span class="sub">External Job ID <span class="mono">${attempt.pod_id ?? '–'}</span>${attempt.created_at ? ` · from ${dateTime(attempt.created_at)}` : ''}${attempt.ended_at ? ` to ${dateTime(attempt.ended_at)}` : ''}</span></li>`;
+}
+
+/** @param {object} job */
+export function attemptsCard(job) {
+  return html`<section class="card" aria-labelledby="attempts-title"><header><h2 id="attempts-title">GPU attempts</h2></header>
+    ${job.attempts.length ? html`<ul>${job.attempts.map(attemptRow)}</ul>` : html`<p class="pad muted small">No GPU has been rented for this job.</p>`}</section>`;
+}
+
+function certificateCard(certificate) {
+  if (!certificate) return nothing;
+  const plainValue = (value) => (typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value));
+  return html`<section class="card" aria-labelledby="certificate-title"><header><h2 id="certificate-title">Resume certificate</h2><span class="badge" data-tone="success">${icon('shield-check', 'sm')}Verified</span></header>
+    <div class="body stack-2">${certificate.sentence ? html`<p>${certificate.sentence}</p>` : nothing}
+    ${keyValues(Object.entries(certificate).filter(([name, value]) => name !== 'sentence' && value !== null).map(([name, value]) => [name.replaceAll('_', ' '), plainValue(value)]))}</div></section>`;
+}
+
+/**
+ * What a job leaves behind: model, last checkpoint, GPU attempts, proof of an exact resume.
+ * @param {object} job
+ * @param {{onCheckpoint: () => void}} actions
+ */
+export function artifacts(job, { onCheckpoint }) {
+  const { checkpoint } = job;
+  return html`<div class="halves"><div class="stack"><section class="card" aria-labelledby="model-title"><header><h2 id="model-title">Model</h2></header>
+    ${job.model_id ? html`<div class="body row"><span class="grow">The adapter, its configuration and the training summary are stored and verified.</span><a class="btn primary" href="/models/${job.model_id}">${icon('package')}View &amp; Download</a></div>`
+      : empty(job.is_final ? 'This job left no model' : 'No model yet', job.is_final ? 'The last checkpoint below holds a loadable adapter.' : 'It appears here when the job completes.', nothing, 'package')}</section>
+    <section class="card" aria-labelledby="checkpoint-title"><header><h2 id="checkpoint-title">Last checkpoint</h2></header>
+    ${checkpoint ? html`<div class="body stack">${keyValues([['Step', count(checkpoint.step)], ['Saved', html`${time(checkpoint.at)} <span class="muted">(${ago(checkpoint.at)})</span>`], ['Size', bytes(checkpoint.size_bytes)], ['Attempt', String(checkpoint.attempt)]])}
+      <button type="button" class="btn" @click=${onCheckpoint}>${icon('download')}Download Last Checkpoint</button></div>` : empty('No checkpoint yet', 'The first one is saved within 100 steps or five minutes.', nothing, 'save')}</section>
+    ${certificateCard(job.certificate)}</div>${attemptsCard(job)}</div>`;
+}

@@ -1,0 +1,86 @@
+import { count, date, dateTime, duration, hoursRange, initials, NOTHING, percent, usd } from '../shared/format.js';
+import { currentUser } from '../shared/session.js';
+import { badge, html, icon, nothing, progress, time } from '../shared/view.js';
+
+const SHOWN_TAGS = 3;
+const FINAL_PREFIX = { completed: 'Total', failed: 'Spent', cancelled: 'Spent' };
+
+/**
+ * Splits the API's highlighted text into plain and marked pieces; everything is shown as text, never as markup.
+ * @param {string} text with <mark> around hits
+ */
+export function highlighted(text) {
+  return text.split(/<mark>(.*?)<\/mark>/s).map((piece, index) => (index % 2 ? html`<mark>${piece}</mark>` : piece));
+}
+
+/** @param {{id: string, name: string, email?: string, role?: string}} person */
+export function personCell(person) {
+  const name = person.id === currentUser()?.id ? 'You' : person.name;
+  return html`<span class="by" title="${person.email ?? ''}${person.role ? ` · ${person.role}` : ''}"><span class="avatar" aria-hidden="true">${initials(person.name)}</span><span class="cut">${name}</span></span>`;
+}
+
+/** @param {string[]} tags @param {number} [shown] */
+export function tagPills(tags, shown = tags.length) {
+  const more = tags.length - shown;
+  return html`${tags.slice(0, shown).map((tag) => html`<a class="pill" href="/dashboard/training-jobs?search=${encodeURIComponent(tag)}">${tag}</a>`)}${
+    more > 0 ? html`<span class="pill" title=${tags.slice(shown).join(', ')}>+${more} more</span>` : nothing}`;
+}
+
+function nameCell(job) {
+  const name = job.highlights?.name ? highlighted(job.highlights.name) : job.name;
+  const others = Object.keys(job.highlights ?? {}).filter((field) => field !== 'name');
+  return html`<a class="job-name cut" href=${pageOf(job)} title=${job.name}>${name}</a>
+    <span class="job-sub"><span class="mono cut" title=${job.id}>ID: ${job.id.slice(0, 10)}…</span>${tagPills(job.tags ?? [], SHOWN_TAGS)}</span>
+    ${others.map((field) => html`<span class="matches cut">${field}: ${highlighted(String(job.highlights[field]))}</span>`)}`;
+}
+
+function statusCell(job) {
+  const { progress: done } = job;
+  const moving = done.total_steps > 0 && !job.is_final && job.status !== 'queued';
+  const detail = moving ? `Step ${count(done.step)}/${count(done.total_steps)} (${percent(done.percent)})` : '';
+  return html`<div class="job-status">${badge(job.badge, `${job.status_sentence}${detail ? `\n${detail}` : ''}\nLast update ${dateTime(job.changed_at)}`)}
+    ${moving ? progress(done.percent, `Progress of ${job.name}`, '', 'thin') : nothing}</div>`;
+}
+
+function configurationCell(job) {
+  const c = job.configuration;
+  if (!c) return html`<span class="muted">Not configured yet</span>`;
+  return html`<div class="cell-2" title=${c.tooltip ?? c.summary ?? ''}><span class="row"><span class="badge" data-tone=${c.preset_id}>${c.preset_name}</span></span>
+    <span class="cut">${c.gpu_tier === 'spot' ? 'Spot' : 'On-Demand'} ${c.gpu_name} · ${job.dataset?.name ?? 'Dataset removed'}</span></div>`;
+}
+
+function durationText(job) {
+  if (job.status === 'pending_configuration') return NOTHING;
+  if (job.status === 'queued') return job.estimated_hours ? `Est. ${hoursRange(job.estimated_hours)}` : NOTHING;
+  const spent = duration(job.duration_seconds);
+  return ['failed', 'cancelled'].includes(job.status) ? `Stopped at ${spent}` : spent;
+}
+
+function costCell(job) {
+  const { cost } = job;
+  const spent = Number(cost?.spent_usd ?? 0);
+  if (!cost || (spent === 0 && !job.started_at)) return html`<span class="muted">${NOTHING}</span>`;
+  const tone = spent > 100 ? 'cost-high' : spent >= 50 ? 'cost-warn' : '';
+  const prefix = FINAL_PREFIX[job.status] ?? 'Current';
+  const rate = cost.hourly_rate_usd ? `${usd(cost.hourly_rate_usd)}/hr, ` : '';
+  return html`<div class="cell-2" title="${rate}estimated ${usd(cost.estimated_low_usd)} – ${usd(cost.estimated_high_usd)}"><b class=${tone}>${usd(cost.spent_usd)}</b><span>${prefix}</span></div>`;
+}
+
+/** @param {object} job @returns {string} where a click on the job leads */
+export function pageOf(job) {
+  return job.status === 'pending_configuration' ? `/training-jobs/${job.id}/configure` : `/training-jobs/${job.id}`;
+}
+
+/**
+ * One job of the list.
+ * @param {object} job
+ * @param {{changed: boolean, onMenu: (event: Event, job: object) => void, onOpen: (event: MouseEvent, job: object) => void}} options
+ */
+export function jobRow(job, { changed, onMenu, onOpen }) {
+  return html`<tr role="row" class=${changed ? 'changed' : ''} @click=${(event) => onOpen(event, job)}>
+    <td role="cell" class="c-name">${nameCell(job)}</td><td role="cell" class="c-status">${statusCell(job)}</td>
+    <td role="cell" class="c-config">${configurationCell(job)}</td><td role="cell" class="c-by">${personCell(job.created_by)}</td>
+    <td role="cell" class="c-start num">${job.started_at ? time(job.started_at) : html`<span class="cell-2 muted" title="Created ${dateTime(job.created_at)}"><span>Not started yet</span><span>Created ${date(job.created_at)}</span></span>`}</td>
+    <td role="cell" class="c-time num">${durationText(job)}</td><td role="cell" class="c-cost num">${costCell(job)}</td>
+    <td role="cell" class="c-menu"><button type="button" class="btn ghost sm icon-only" aria-label="Actions for ${job.name}" aria-haspopup="menu" @click=${(event) => onMenu(event, job)}>${icon('ellipsis-vertical')}</button></td></tr>`;
+}

@@ -1,0 +1,73 @@
+/** Names of the metric columns the API sends. */
+export const COLUMNS = ['step', 'training_loss', 'validation_loss', 'learning_rate', 'grad_norm', 'tokens_per_second', 'gpu_utilization', 'gpu_memory_gb', 'cost_usd'];
+
+/** @returns {Record<string, Array<number|null>>} columns without a point */
+export function emptySeries() {
+  return Object.fromEntries(COLUMNS.map((name) => [name, []]));
+}
+
+function appendAll(series, points) {
+  for (const name of COLUMNS) {
+    const target = series[name];
+    for (const value of points[name] ?? points.step.map(() => null)) target.push(value);
+  }
+}
+
+/**
+ * Adds points to a series in order of step. A step seen again (a resumed job repeats some) replaces the former values,
+ * and a missing value never wipes one that is known.
+ * @param {Record<string, Array<number|null>>} series
+ * @param {Record<string, Array<number|null>>} points
+ * @returns {Record<string, Array<number|null>>} the same series when points only follow it, else a new one
+ */
+export function mergePoints(series, points) {
+  if (!points?.step?.length) return series;
+  const last = series.step.at(-1) ?? -Infinity;
+  const ordered = points.step.every((step, index) => step > (index ? points.step[index - 1] : last));
+  if (ordered) {
+    appendAll(series, points);
+    return series;
+  }
+  const rows = new Map();
+  for (const source of [series, points]) {
+    source.step.forEach((step, index) => {
+      const row = rows.get(step) ?? {};
+      for (const name of COLUMNS) row[name] = source[name]?.[index] ?? row[name] ?? null;
+      rows.set(step, row);
+    });
+  }
+  const merged = emptySeries();
+  for (const step of [...rows.keys()].sort((a, b) => a - b)) {
+    for (const name of COLUMNS) merged[name].push(rows.get(step)[name]);
+  }
+  return merged;
+}
+
+/**
+ * Exponential moving average with bias correction; nulls are skipped and stay null.
+ * @param {Array<number|null>} values
+ * @param {number} [keep] weight of the past
+ */
+export function smooth(values, keep = 0.96) {
+  let sum = 0;
+  let weight = 0;
+  return values.map((value) => {
+    if (value === null) return null;
+    sum = sum * keep + value * (1 - keep);
+    weight = weight * keep + (1 - keep);
+    return sum / weight;
+  });
+}
+
+/**
+ * At most `size` values of a column for a sparkline, the newest last.
+ * @param {Array<number|null>} values
+ * @param {number} [size]
+ * @returns {number[]}
+ */
+export function sample(values, size = 40) {
+  const known = values.filter((value) => value !== null);
+  if (known.length <= size) return known;
+  const stride = (known.length - 1) / (size - 1);
+  return Array.from({ length: size }, (_, index) => known[Math.round(index * stride)]);
+}

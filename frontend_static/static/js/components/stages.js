@@ -1,0 +1,39 @@
+import { duration, percent, spokenDuration } from '../shared/format.js';
+import { html, icon } from '../shared/view.js';
+
+const VARIES = 'Duration varies by dataset size, GPU availability, and model cache status';
+
+function activeSeconds(stage, nowMs) {
+  return stage.started_at ? Math.max(0, (nowMs - Date.parse(stage.started_at)) / 1000) : null;
+}
+
+function line(stage, nowMs) {
+  if (stage.state === 'completed') return `✓ ${duration(stage.duration_seconds)}`;
+  if (stage.state === 'failed') return `Failed: ${stage.error ?? 'see details'}`;
+  if (stage.state === 'active') return `${duration(activeSeconds(stage, nowMs))} · ${stage.estimate ?? ''}`;
+  return 'Waiting...';
+}
+
+function spoken(stage, index, total, nowMs) {
+  const words = {
+    completed: `Completed in ${spokenDuration(stage.duration_seconds)}`,
+    active: `In progress, ${percent(stage.progress * 100)} complete, ${spokenDuration(activeSeconds(stage, nowMs))} so far`,
+    failed: `Failed: ${stage.error ?? 'see details'}`,
+  };
+  return `Stage ${index + 1} of ${total}: ${stage.label} - ${words[stage.state] ?? 'Waiting'}`;
+}
+
+const marks = { completed: icon('check', 'sm'), failed: icon('x', 'sm') };
+
+/**
+ * The four stages of a job. Choosing one opens its log.
+ * @param {object[]} stages of the API
+ * @param {(stage: object) => void} onOpen
+ * @param {number} [nowMs] so that the running stage counts up between polls
+ */
+export function stageList(stages, onOpen, nowMs = Date.now()) {
+  return html`<ol class="stages" aria-label="Stages">${stages.map((stage, index) => html`<li><button type="button" class="stage" data-state=${stage.state}
+    aria-label=${spoken(stage, index, stages.length, nowMs)} title=${stage.state === 'pending' ? VARIES : stage.message ?? stage.label} @click=${() => onOpen(stage)}>
+    <span class="stage-n num" aria-hidden="true">${marks[stage.state] ?? index + 1}</span><span class="cut">${stage.label}</span><small class="num">${line(stage, nowMs)}</small>
+    <span class="stage-bar"><i .style=${`inline-size:${Math.round((stage.progress ?? 0) * 100)}%`}></i></span></button></li>`)}</ol>`;
+}

@@ -1,0 +1,237 @@
+import { emptySeries, mergePoints } from '../components/series.js';
+import { endNotice, jobHeader, openErrorDetails, openStageDetails } from '../components/job_header.js';
+import { configurationCard, costCard, informationCard, kpis, metricsCard, progressCard } from '../components/job_overview.js';
+import { eventRow } from '../components/event_row.js';
+import { showPlainIcon, showProgressIcon } from '../components/favicon.js';
+import { markdown } from '../components/markdown.js';
+import { stageList } from '../components/stages.js';
+import { tabBar } from '../components/tabs.js';
+import { followDownload } from '../components/save.js';
+import { get, post, query, remove } from '../shared/api.js';
+import { ago, percent, usd } from '../shared/format.js';
+import { startPolling } from '../shared/poll.js';
+import { setTitle, showLive, startShell } from '../shared/shell.js';
+import { toast } from '../shared/toast.js';
+import { readParameter, writeParameters } from '../shared/url_state.js';
+import { announce, empty, find, html, icon, mount, nothing, notice, pathPart } from '../shared/view.js';
+
+const INTERVAL_SECONDS = 5;
+const FULL_CURVE_POINTS = 4000;
+const RECENT_EVENTS = 6;
+const TABS = [['overview', 'Overview'], ['metrics', 'Metrics'], ['event-log', 'Event Log'], ['artifacts', 'Artifacts']];
+
+const jobId = pathPart();
+const state = { job: null, cursor: null, series: emptySeries(), recent: [], newEvents: 0, receivedAt: 0, error: null, tab: chosenTab(), chart: null, log: null };
+let poller = null;
+
+function chosenTab() {
+  const wanted = readParameter('tab');
+  return TABS.some(([id]) => id === wanted) ? wanted : 'overview';
+}
+
+async function firstLook(signal) {
+  const [live, curve, events] = await Promise.all([
+    get(`/jobs/${jobId}/live`, { signal }),
+    get(`/jobs/${jobId}/metrics${query({ max_points: FULL_CURVE_POINTS })}`, { signal }),
+    get(`/jobs/${jobId}/events${query({ sort: 'desc', limit: RECENT_EVENTS })}`, { signal }),
+  ]);
+  state.series = mergePoints(emptySeries(), curve.columns);
+  state.recent = events.events;
+  return { ...live, events: [] };
+}
+
+async function look(signal) {
+  const isFirst = state.cursor === null;
+  const reply = isFirst ? await firstLook(signal) : await get(`/jobs/${jobId}/live${query({ cursor: state.cursor })}`, { signal });
+  state.cursor = reply.cursor;
+  state.error = null;
+  if (reply.changed !== false || isFirst) takeIn(reply, isFirst);
+  state.receivedAt = Date.now();
+  if (state.job.status === 'pending_configuration') location.replace(`/training-jobs/${jobId}/configure`);
+  paint();
+  return { stop: state.job.is_final && !state.job.cost.cleanup_pending, afterSeconds: reply.poll_after_seconds ?? INTERVAL_SECONDS };
+}
+
+function takeIn(reply, isFirst) {
+  const before = state.job;
+  state.job = reply.job ?? state.job;
+  state.series = mergePoints(reply.reset_points ? emptySeries() : state.series, reply.points);
+  const events = reply.events ?? [];
+  if (events.length) noteEvents(events);
+  if (!isFirst && before) announceChange(before, state.job);
+}
+
+function noteEvents(events) {
+  const newest = [...events].sort((a, b) => (a.id < b.id ? 1 : -1));
+  const known = new Set(state.recent.map((event) => event.id));
+  state.recent = [...newest.filter((event) => !known.has(event.id)), ...state.recent].slice(0, RECENT_EVENTS);
+  if (state.tab === 'event-log') state.log?.onNewEvents(events);
+  else state.newEvents += events.length;
+}
+
+function announceChange(before, job) {
+  if (before.status !== job.status && job.is_final) {
+    announce(job.status_sentence);
+    if (job.status === 'cancelled') toast(`✓ Training Job Cancelled - Final cost: ${usd(job.cost.spent_usd)}. GPU instance terminated.`);
+    if (job.status === 'completed') toast('Training completed. Your model is ready.');
+  } else if (before.stage !== job.stage) {
+    const active = job.stages.find((stage) => stage.state === 'active');
+    if (active) announce(`Current stage: ${active.label}, ${percent(active.progress * 100)} complete`);
+  }
+}
+
+async function cancel() {
+  const { openCancelDialog } = await import('../components/cancel_dialog.js');
+  openCancelDialog(state.job, (done) => done && poller.refresh());
+}
+
+async function deleteJob() {
+  const { confirmDialog } = await import('../shared/confirm.js');
+  const sure = await confirmDialog({ title: 'Delete this job?', text: 'Its metrics and event log are removed. This cannot be undone.', confirm: 'Delete job' });
+  if (!sure) return;
+  try {
+    await remove(`/jobs/${jobId}`);
+    location.assign('/dashboard/training-jobs');
+  } catch (error) {
+    toast(`The job was not deleted. ${error.message}`, 'danger');
+  }
+}
+
+async function editMetadata() {
+  const [{ openMetadataDialog }, catalog] = await Promise.all([import('../components/metadata_dialog.js'), get('/catalog')]);
+  openMetadataDialog(state.job, catalog.tags, () => poller.refresh());
+}
+
+async function downloadCheckpoint() {
+  try {
+    const reply = await post(`/jobs/${jobId}/checkpoints/${state.job.checkpoint.step}/download`, {});
+    for (const file of reply.files) followDownload(file.url, file.name);
+  } catch (error) {
+    toast(`Download Error. ${error.message}`, 'danger');
+  }
+}
+
+function selectTab(tab) {
+  state.tab = tab;
+  if (tab === 'event-log') state.newEvents = 0;
+  writeParameters({ tab: tab === 'overview' ? null : tab, filter: null, q: null }, { push: true });
+  paint();
+}
+
+function recentEvents() {
+  return html`<section class="card short" aria-labelledby="recent-title"><header><h2 id="recent-title">Recent events</h2><button type="button" class="btn ghost sm" @click=${() => selectTab('event-log')}>Open event log${icon('chevron-right', 'sm')}</button></header>
+    ${state.recent.length ? html`<ul>${state.recent.map((event) => eventRow(event, { short: true, repaint: paint }))}</ul>` : html`<p class="pad muted small">Events appear as the job runs.</p>`}</section>`;
+}
+
+function overview() {
+  const { job } = state;
+  return html`<div class="stack"><div id="progress-slot"></div>${kpis(job.latest_metrics, state.series)}
+    <div class="cols"><div class="stack"><section class="card chart-card" id="chart-card" aria-labelledby="chart-title"></section>${recentEvents()}</div>
+    <div class="side">${costCard(job)}${metricsCard(job)}${configurationCard(job)}${informationCard(job, job.notes ? markdown(job.notes) : nothing, editMetadata)}</div></div></div>`;
+}
+
+function paintProgress() {
+  const slot = find('#progress-slot');
+  if (!slot || !state.job) return;
+  const stages = stageList(state.job.stages, (stage) => openStageDetails(stage, () => selectTab('event-log')));
+  mount(slot, progressCard(state.job, state.receivedAt, stages));
+}
+
+async function paintChart() {
+  if (!state.chart) {
+    state.chart = 'loading';
+    const { ChartCard } = await import('../components/chart_card.js');
+    state.chart = new ChartCard(find('#chart-card'), () => state.job.name);
+  }
+  if (state.chart !== 'loading') state.chart.update(state.series);
+}
+
+async function paintOther() {
+  const host = find('#other');
+  const { job } = state;
+  if (state.tab === 'event-log') {
+    host.firstElementChild?.classList.contains('event-log-host') || host.replaceChildren(Object.assign(document.createElement('div'), { className: 'event-log-host' }));
+    if (state.log) return;
+    const { EventLog } = await import('../components/event_log.js');
+    state.log = new EventLog(host.firstElementChild, job);
+    state.log.paint();
+    await state.log.load();
+    return;
+  }
+  state.log = null;
+  if (!host.firstElementChild?.classList.contains('tab-host')) host.replaceChildren(Object.assign(document.createElement('div'), { className: 'tab-host' }));
+  if (state.tab === 'metrics') {
+    mount(host.firstElementChild, html`<div class="halves">${metricsCard(job, true)}<div class="stack">${costCard(job)}${configurationCard(job)}</div></div>`);
+  } else {
+    const { artifacts } = await import('../components/artifacts.js');
+    mount(host.firstElementChild, artifacts(job, { onCheckpoint: downloadCheckpoint }));
+  }
+}
+
+function paintTitle() {
+  const { job } = state;
+  const moving = !job.is_final && job.progress.total_steps > 0;
+  setTitle(job.name, moving ? `${percent(job.progress.percent)} · ` : '');
+  if (moving) showProgressIcon(job.progress.percent);
+  else showPlainIcon();
+}
+
+function staleNotice() {
+  if (!state.error) return nothing;
+  return notice(html`Unable to fetch latest metrics. Check connection. <span class="muted">Last updated: ${ago(state.receivedAt)}</span>`, () => poller.refresh(), 'warning', 'Retry Refresh');
+}
+
+function paint() {
+  const { job } = state;
+  if (!job) return;
+  mount(find('#job-head'), jobHeader(job, { onCancel: cancel, onDelete: deleteJob }));
+  mount(find('#job-notices'), html`<div class="stack-2">${staleNotice()}${endNotice(job, () => openErrorDetails(job.error))}</div>`);
+  const tabs = TABS.map(([id, label]) => ({ id, label, count: id === 'event-log' && state.newEvents ? `${state.newEvents} new` : null, isNew: true }));
+  mount(find('#job-tabs'), tabBar(tabs, state.tab, selectTab, { label: 'Parts of this job', panel: 'panel' }));
+  find('#panel').setAttribute('aria-labelledby', `tab-${state.tab}`);
+  find('#overview').hidden = state.tab !== 'overview';
+  find('#other').hidden = state.tab === 'overview';
+  mount(find('#overview'), overview());
+  paintProgress();
+  if (state.tab === 'overview') paintChart();
+  else paintOther();
+  paintTitle();
+}
+
+function paintFailure(error) {
+  if (error.status === 404) {
+    poller.stop();
+    mount(find('#job-head'), nothing);
+    mount(find('#overview'), html`<div class="card">${empty('Job not found or access denied', 'It may have been deleted.', html`<a class="btn" href="/dashboard/training-jobs">All jobs</a>`, 'search')}</div>`);
+  } else {
+    mount(find('#job-notices'), notice(`Failed to load training job. ${error.message}`, () => poller.refresh()));
+  }
+}
+
+function onState({ busy, error }) {
+  const button = find('#refresh');
+  button.disabled = busy;
+  button.setAttribute('aria-busy', String(busy));
+  const over = state.job?.is_final;
+  showLive(error ? 'offline' : over ? 'still' : busy ? 'busy' : 'live');
+  if (!error) return;
+  state.error = error;
+  if (state.job) paint();
+  else paintFailure(error);
+}
+
+function start() {
+  if (!startShell()) return;
+  poller = startPolling({ intervalSeconds: INTERVAL_SECONDS, tick: look, onState });
+  find('#refresh').addEventListener('click', async () => {
+    await poller.refresh();
+    if (!state.error) toast('Metrics updated');
+  });
+  setInterval(() => document.hidden || state.job?.is_final || state.tab !== 'overview' || paintProgress(), 1000);
+  addEventListener('popstate', () => {
+    state.tab = chosenTab();
+    paint();
+  });
+}
+
+start();

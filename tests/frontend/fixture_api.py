@@ -1,0 +1,223 @@
+"""Routes of the fixture API over a :class:`World`: the same paths, envelopes and refusals as the product's API."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tests.frontend.fixture_world import FINAL_STATUSES, Json, Refused, World, example
+
+ACTIVE = ("queued", "provisioning", "running", "recovering", "pausing", "paused", "cancelling")
+Handler = Callable[[World, Request, Json], Any]
+PASSWORD = "correct horse battery staple"
+EMAIL = "dana@example.com"
+
+
+def routes(world: World, table: list[tuple[str, str, Handler]]) -> list[Route]:
+    """Starlette routes; each handler runs under the world's lock and may raise :class:`Refused`."""
+    return [Route("/api" + path, _endpoint(world, handler), methods=[method]) for method, path, handler in table]
+
+
+def _endpoint(world: World, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        body = await request.json() if await request.body() else {}
+        with world.lock:
+            world.requests.append(
+                {"method": request.method, "path": request.url.path, "body": body, "query": dict(request.query_params)}
+            )
+            try:
+                _gate(world, request)
+                return JSONResponse({"success": True, "data": handler(world, request, body)})
+            except Refused as refused:
+                envelope = {
+                    "error": refused.sentence,
+                    "details": refused.details,
+                    "code": refused.code,
+                    "request_id": "fixture",
+                }
+                return JSONResponse(envelope, status_code=refused.status)
+
+    return endpoint
+
+
+def _gate(world: World, request: Request) -> None:
+    path = request.url.path.removeprefix("/api")
+    if any(path.startswith(prefix) for prefix in world.failing):
+        raise Refused(503, "unavailable", "The service is busy. Try again in a moment.")
+    if path.startswith("/session"):
+        return
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if token not in world.sessions:
+        raise Refused(401, "unauthenticated", "Sign in to continue.")
+
+
+def _session(world: World, request: Request, body: Json) -> Any:
+    if body.get("email") == "new@example.com":
+        return example("session_challenge_reply")
+    if body.get("email") != EMAIL or body.get("password") != PASSWORD:
+        raise Refused(401, "wrong_credentials", "The e-mail or the password is wrong.")
+    return _issue(world)
+
+
+def _issue(world: World) -> Json:
+    token = world.new_id("session")
+    world.sessions.add(token)
+    return {**example("session_reply"), "access_token": token, "refresh_token": "refresh-1", "user": world.user}
+
+
+def _new_password(world: World, request: Request, body: Json) -> Any:
+    if body.get("session") != example("session_challenge_reply")["session"]:
+        raise Refused(401, "wrong_credentials", "This sign-in has expired. Start again.")
+    return _issue(world)
+
+
+def _refresh(world: World, request: Request, body: Json) -> Any:
+    if body.get("refresh_token") != "refresh-1":
+        raise Refused(401, "unauthenticated", "Sign in to continue.")
+    return _issue(world)
+
+
+def _me(world: World, request: Request, body: Json) -> Any:
+    if request.method == "PUT":
+        world.user.update(body)
+    return world.user
+
+
+def _tokens(world: World, request: Request, body: Json) -> Any:
+    if request.method == "GET":
+        return {"tokens": world.tokens}
+    created = {**example("token_created"), "id": world.new_id("tok"), "name": body["name"]}
+    world.tokens.append({key: value for key, value in created.items() if key != "token"})
+    return created
+
+
+def _revoke(world: World, request: Request, body: Json) -> Any:
+    world.tokens = [token for token in world.tokens if token["id"] != request.path_params["token_id"]]
+    return None
+
+
+def paginate(request: Request, items: list[Json], default: int = 25) -> tuple[list[Json], Json]:
+    page, limit = int(request.query_params.get("page", 1)), int(request.query_params.get("limit", default))
+    total = len(items)
+    pagination = {"page": page, "limit": limit, "total": total, "total_pages": max(1, -(-total // limit))}
+    return items[(page - 1) * limit : page * limit], pagination
+
+
+def _in_tab(job: Json, tab: str) -> bool:
+    groups = {"active": ACTIVE, "draft": ("pending_configuration",)}
+    return tab == "all" or job["status"] in groups.get(tab, (tab,))
+
+
+def _matches(job: Json, request: Request) -> bool:
+    wanted = request.query_params
+    text = f"{job['name']} {job['notes']} {' '.join(job['tags'])}".lower()
+    return (
+        wanted.get("search", "").lower() in text
+        and job["status"] == wanted.get("status", job["status"])
+        and job["configuration"]["preset_id"] == wanted.get("preset", job["configuration"]["preset_id"])
+    )
+
+
+def _list_jobs(world: World, request: Request, body: Json) -> Any:
+    jobs = list(world.jobs.values())
+    wanted = [job for job in jobs if _matches(job, request)]
+    tab = request.query_params.get("tab", "all")
+    keys = {"cost": lambda j: float(j["cost"]["spent_usd"]), "status": lambda j: j["status"]}
+    chosen = sorted(
+        (job for job in wanted if _in_tab(job, tab)),
+        key=keys.get(request.query_params.get("sort_by", ""), lambda j: j["id"]),
+        reverse=request.query_params.get("sort_dir") != "asc",
+    )
+    shown, pagination = paginate(request, chosen)
+    tabs = ("all", "active", "completed", "failed", "cancelled", "draft")
+    counts = copy.deepcopy(example("job_list")["counts"])
+    counts["tab"] = {name: sum(_in_tab(job, name) for job in jobs) for name in tabs}
+    counts["status"] = {s: sum(j["status"] == s for j in jobs) for s in {j["status"] for j in jobs}}
+    return {"jobs": [_row(job) for job in shown], "counts": counts, "pagination": pagination}
+
+
+def _row(job: Json) -> Json:
+    row = copy.deepcopy(example("job_list")["jobs"][0])
+    row.update({key: job[key] for key in row if key in job and key not in ("configuration", "progress", "cost")})
+    for part in ("configuration", "progress", "cost"):
+        row[part].update({key: value for key, value in job[part].items() if key in row[part]})
+    row["highlights"] = {}
+    row["duration_seconds"] = job["progress"]["elapsed_seconds"]
+    return row
+
+
+def _job(world: World, request: Request, body: Json) -> Any:
+    job = world.job(request.path_params["job_id"])
+    if request.method == "DELETE":
+        del world.jobs[job["id"]]
+        return None
+    return job
+
+
+def _live(world: World, request: Request, body: Json) -> Any:
+    job = world.job(request.path_params["job_id"])
+    known_points, known_events = map(int, request.query_params.get("cursor", "0:0:").split(":")[:2])
+    stamp = request.query_params.get("cursor", "0:0:").split(":", 2)[2]
+    if job["status"] == "cancelling" and stamp == job["changed_at"]:
+        world.settle_cancel(job)
+    elif job["status"] == "running" and world.steps_per_poll and stamp:
+        world.advance(job["id"], world.steps_per_poll)
+    columns, events = world.points[job["id"]], world.events[job["id"]]
+    cursor = f"{len(columns['step'])}:{len(events)}:{job['changed_at']}"
+    if cursor == request.query_params.get("cursor"):
+        return {"cursor": cursor, "changed": False, "poll_after_seconds": 5}
+    return {
+        "cursor": cursor,
+        "changed": True,
+        "job": job,
+        "points": {name: values[known_points:] for name, values in columns.items()},
+        "reset_points": False,
+        "events": events[known_events:][-50:],
+        "poll_after_seconds": 5 if job["status"] not in FINAL_STATUSES else None,
+    }
+
+
+def _metrics(world: World, request: Request, body: Json) -> Any:
+    columns = world.points[world.job(request.path_params["job_id"])["id"]]
+    return {"columns": columns, "cursor": "x", "points": len(columns["step"]), "total_points": len(columns["step"]), "thinned": False}
+
+
+def _events(world: World, request: Request, body: Json) -> Any:
+    events = world.events[world.job(request.path_params["job_id"])["id"]]
+    kinds = [kind for kind in request.query_params.get("type", "").split(",") if kind]
+    text = request.query_params.get("search", "").lower()
+    chosen = [e for e in events if (not kinds or e["type"] in kinds) and text in f"{e['message']}{e['data']}".lower()]
+    shown, pagination = paginate(request, chosen[::-1] if request.query_params.get("sort") != "asc" else chosen, 50)
+    counts = {kind: sum(e["type"] == kind for e in events) for kind in example("events")["counts"]}
+    return {"events": shown, "counts": counts, "pagination": pagination}
+
+
+def _cancel(world: World, request: Request, body: Json) -> Any:
+    return world.request_cancel(request.path_params["job_id"], body["reason"], body.get("notes"))
+
+
+TABLE: list[tuple[str, str, Handler]] = [
+    ("POST", "/session", _session),
+    ("POST", "/session/new-password", _new_password),
+    ("POST", "/session/forgot-password", lambda *_: None),
+    ("POST", "/session/refresh", _refresh),
+    ("POST", "/session/sign-out", lambda *_: None),
+    ("GET", "/me", _me),
+    ("PUT", "/me", _me),
+    ("GET", "/tokens", _tokens),
+    ("POST", "/tokens", _tokens),
+    ("DELETE", "/tokens/{token_id}", _revoke),
+    ("GET", "/catalog", lambda world, *_: world.catalog),
+    ("GET", "/jobs", _list_jobs),
+    ("GET", "/jobs/{job_id}", _job),
+    ("DELETE", "/jobs/{job_id}", _job),
+    ("GET", "/jobs/{job_id}/live", _live),
+    ("GET", "/jobs/{job_id}/metrics", _metrics),
+    ("GET", "/jobs/{job_id}/events", _events),
+    ("POST", "/jobs/{job_id}/cancel", _cancel),
+]

@@ -1,4 +1,4 @@
-"""What a pod costs and how that is written down. Money is exact: Decimal dollars, rounded in one place only."""
+"""What a pod costs and how that is written down. Money is Decimal dollars, rounded in one place."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def month_of(at: datetime) -> str:
 def pod_cost_usd(seconds: float, usd_per_hour: Decimal) -> Decimal:
     """Dollars for a pod that was billed for `seconds` at `usd_per_hour` (whole pod, all its GPUs).
 
-    Billing is per second and a started second counts, so seconds are rounded up to whole ones; the amount is
-    rounded half up to a millionth of a dollar. Cents appear only where money is shown. Negative times cost nothing.
+    Billing is per second and a started second counts, so seconds are rounded up to whole ones; the amount
+    is rounded half up to a millionth of a dollar. Cents appear only where money is shown. Negative times cost
+    nothing.
     """
     billed_seconds = max(0, math.ceil(seconds))
     return (usd_per_hour * billed_seconds / _SECONDS_PER_HOUR).quantize(_MICRO_USD, ROUND_HALF_UP)

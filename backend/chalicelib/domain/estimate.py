@@ -77,7 +77,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Frozen into the job when it starts. Money in USD; the hourly rate is for the whole pod in the chosen tier."""
+    """Frozen into the job when it starts. hourly_rate_usd is for the whole pod in the chosen tier."""
 
     model_version: str
     estimated_at: datetime

@@ -1,0 +1,67 @@
+"""The finished jobs that estimates learn from, kept as one small document and brought up to date on
+reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+
+from chalicelib.domain.estimate import MODEL_VERSION
+from chalicelib.domain.job import Job
+from chalicelib.domain.track_record import FinishedJob, finished
+from chalicelib.ports import JobStore, SettingsStore
+
+DOCUMENT = "track_record"
+JOBS_KEPT = 500
+REFRESH_AFTER = timedelta(seconds=60)
+_PAGE = 500
+_ROWS: TypeAdapter[tuple[FinishedJob, ...]] = TypeAdapter(tuple[FinishedJob, ...])
+
+
+def read_track_record(*, jobs: JobStore, documents: SettingsStore, now: datetime) -> tuple[FinishedJob, ...]:
+    """The newest finished jobs, at most 500, oldest first.
+
+    Reads only jobs changed since the last time, and at most once a minute, so an estimate costs the same
+    however many jobs there are. Two readers at once write the same thing.
+    """
+    document = documents.get(DOCUMENT)
+    if document is None or document.get("model_version") != MODEL_VERSION:
+        known: tuple[FinishedJob, ...] = ()
+        cursor: datetime | None = None
+    else:
+        known = _ROWS.validate_json(document["jobs"])
+        if now - datetime.fromisoformat(document["at"]) < REFRESH_AFTER:
+            return known
+        cursor = datetime.fromisoformat(document["cursor"]) if document["cursor"] else None
+    changed, cursor = _changed(jobs, cursor)
+    by_id = {job.id: job for job in known}
+    by_id.update({facts.id: facts for job in changed if (facts := finished(job)) is not None})
+    newest = tuple(sorted(by_id.values(), key=lambda job: job.ended_at)[-JOBS_KEPT:])
+    documents.put(
+        DOCUMENT,
+        {
+            "model_version": MODEL_VERSION,
+            "at": now.isoformat(),
+            "cursor": None if cursor is None else cursor.isoformat(),
+            "jobs": _ROWS.dump_json(newest).decode(),
+        },
+    )
+    return newest
+
+
+def _changed(jobs: JobStore, cursor: datetime | None) -> tuple[Sequence[Job], datetime | None]:
+    """Jobs changed at or after the cursor, and the time of the newest change. Deleted jobs stay in the
+    record.
+    """
+    found: dict[str, Job] = {}
+    while True:
+        page = jobs.changed_since(cursor, _PAGE)
+        fresh = [entry for entry in page if isinstance(entry, Job)]
+        found.update({job.id: job for job in fresh})
+        last = max((job.changed_at for job in fresh), default=cursor)
+        if len(page) < _PAGE or last == cursor:
+            return list(found.values()), last
+        cursor = last

@@ -1,4 +1,4 @@
-"""`python -m infrastructure.package` makes build/package/{sam.json,site.json,deployment.zip} of the application.
+"""`python -m infrastructure.package` writes build/package/{sam.json,site.json,deployment.zip}.
 
 Chalice writes the functions and the API; the fragments beside this file add everything else. Nothing is built
 when no input has changed since the last time.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from infrastructure.package_site import site_template
 from infrastructure.package_templates import PackagingError, check, merge_template, read_json, tidy
-from infrastructure.package_zip import application_of, files_of, install_dependencies, write_zip
+from infrastructure.package_zip import files_of, install_dependencies, unpack_application, write_zip
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGE = "live"
@@ -44,11 +44,12 @@ def build(root: Path, out: Path, work: Path, backend: Path, state_machine: Path)
     check(template)
     _write_json(out / "sam.json", tidy(template))
     _write_json(out / "site.json", tidy(site_template(root)))
-    write_zip(out / "deployment.zip", [*files_of(dependencies), *application_of(packaged / "deployment.zip")])
+    application = unpack_application(packaged / "deployment.zip", work / "application")
+    write_zip(out / "deployment.zip", [*files_of(dependencies), *files_of(application)])
 
 
 def _stage(backend: Path, project: Path) -> Path:
-    """A copy of the application, without the requirements that Chalice would download at each change of code."""
+    """A copy of the application without requirements: Chalice would download them at each change."""
     if not (backend / "app.py").exists():
         raise PackagingError(f"{backend / 'app.py'} is missing, and the package needs it.")
     shutil.rmtree(project, ignore_errors=True)

@@ -1,7 +1,7 @@
 """The site's template: pages from a bucket and the API behind one CloudFront origin.
 
-Rewrites come from frontend_static/routes.json and headers from frontend_static/security_headers.json, the same
-files that the one-machine stack serves by.
+Rewrites come from frontend_static/routes.json and headers from frontend_static/security_headers.json, which
+the one-machine stack serves by too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The CloudFormation fragments of this folder become one document, which `chalice package` merges into its own."""
+"""The CloudFormation fragments of this folder as one document that `chalice package` merges into its own."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def check(template: Mapping[str, Any]) -> None:
     if untyped:
         raise PackagingError(
             "infrastructure/functions.json names functions that the application does not declare: "
-            f"{', '.join(untyped)}. Declare each with `bp.lambda_function(name=...)` in a registered blueprint."
+            f"{', '.join(untyped)}. Declare each with `bp.lambda_function(name=...)`."
         )
     nameless = sorted(
         name

@@ -1,4 +1,4 @@
-"""The zip of the functions: slimmed dependencies for the Lambda platform plus the application, reproducibly."""
+"""The zip of the functions: slimmed dependencies for the Lambda platform and the application, reproducible."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ SERVICES = ("cognito-idp", "dynamodb", "s3", "sesv2", "sns", "ssm", "stepfunctio
 SERVICE_DATA = ("botocore/data/", "boto3/data/")
 
 UNUSED_PREFIXES = (
+    "aws_lambda_powertools/event_handler/openapi/swagger_ui/swagger-ui",
     "apsw/fts_test_strings",
     "apsw/sqlite_extra_binaries/",
     "apsw/tests/",
@@ -30,6 +31,7 @@ UNUSED_PREFIXES = (
 )
 UNUSED_PARTS = ("__pycache__", "tests", "test")
 UNUSED_SUFFIXES = (".pyi", ".pyc", ".c", ".h", ".typed")
+MARK = ".installed"
 # A zip entry needs a time; this is the oldest one that the format knows.
 ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
 FILE_MODE = 0o644 << 16
@@ -41,8 +43,10 @@ def install_dependencies(requirements: Path, target: Path) -> None:
 
     PackagingError carries pip's own words, for instance that a version has no wheel for the platform.
     """
+    if f"{sys.version_info.major}.{sys.version_info.minor}" != PYTHON:
+        raise PackagingError(f"Package with Python {PYTHON}, whose byte code the Lambda run time reads.")
     wanted = hashlib.sha256(requirements.read_bytes() + repr(PLATFORMS).encode()).hexdigest()
-    mark = target / ".installed"
+    mark = target / MARK
     if mark.exists() and mark.read_text() == wanted:
         return
     shutil.rmtree(target, ignore_errors=True)
@@ -54,11 +58,13 @@ def install_dependencies(requirements: Path, target: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise PackagingError(f"{requirements} cannot be installed for Lambda:\n{result.stderr.strip()}")
+    _prune(target)
+    _compile(target)
     mark.write_text(wanted)
 
 
 def is_needed(name: str) -> bool:
-    """Whether a file of the dependencies, by its path inside the package, is needed at run time."""
+    """Whether a file, by its path inside the package, is needed at run time."""
     if name.startswith(UNUSED_PREFIXES) or name.endswith(UNUSED_SUFFIXES):
         return False
     parts = name.split("/")
@@ -73,21 +79,42 @@ def is_needed(name: str) -> bool:
 
 
 def files_of(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """(path inside the package, content) of each needed file."""
+    """(path inside the package, content) of each file of a prepared folder."""
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root, name)
-            inside = path.relative_to(folder).as_posix()
-            if is_needed(inside):
-                yield inside, path.read_bytes()
+            if name != MARK:
+                yield path.relative_to(folder).as_posix(), path.read_bytes()
 
 
-def application_of(chalice_zip: Path) -> Iterator[tuple[str, bytes]]:
-    """(path inside the package, content) of what Chalice packaged: the application and Chalice's run time."""
+def unpack_application(chalice_zip: Path, target: Path) -> Path:
+    """What Chalice packaged, the application and Chalice's run time, compiled in the folder `target`."""
+    shutil.rmtree(target, ignore_errors=True)
     with zipfile.ZipFile(chalice_zip) as archive:
-        for name in archive.namelist():
-            if not name.endswith((".pyc", "/")) and "__pycache__" not in name:
-                yield name, archive.read(name)
+        archive.extractall(target)
+    _prune(target)
+    _compile(target)
+    return target
+
+
+def _prune(folder: Path) -> None:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = Path(root, name)
+            if not is_needed(path.relative_to(folder).as_posix()):
+                path.unlink()
+
+
+def _compile(folder: Path) -> None:
+    """Byte code beside the sources: Lambda's folder is read-only, so each cold start would compile it all.
+
+    Hash-based and unchecked, so that neither a file's time nor its age matters. PEP 552.
+    """
+    command = [sys.executable, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    command += ["-s", str(folder), "-p", "/var/task", str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise PackagingError(f"Some sources of the package do not compile:\n{result.stdout.strip()}")
 
 
 def write_zip(path: Path, entries: Sequence[tuple[str, bytes]]) -> int:

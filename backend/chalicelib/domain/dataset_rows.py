@@ -166,7 +166,7 @@ def _system(row: Mapping[str, Any]) -> Message | None:
 def _order_problems(messages: list[Message]) -> Iterator[tuple[int, str, str]]:
     """(position, problem, hint) of turns that stand where no chat template takes them."""
     first = 1 if messages[0].role == "system" else 0
-    if len(messages) > first and messages[first].role != "user":
+    if len(messages) > first and messages[first].role in ("assistant", "tool"):
         yield (
             first,
             f"The first turn is {messages[first].role}; it must be user (after an optional system).",

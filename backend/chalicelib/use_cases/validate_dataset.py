@@ -33,7 +33,7 @@ def validate_dataset(
 ) -> Dataset | None:
     """The dataset as it now stands; None when there is none.
 
-    Checks again as long as the stored file is another one than the one just checked, so no upload goes unseen.
+    Checks again as long as the stored file differs from the one just checked, so no upload goes unseen.
     """
     while True:
         claimed = again(lambda: _claim(dataset_id, datasets, files, clock()))

@@ -24,6 +24,8 @@ class StandInProcess:
 
     def __init__(self, state_dir: Path, *options: str, command: str | None = OBEDIENT) -> None:
         self.state_dir = state_dir
+        # One client for all calls: setting up TLS, which loopback never uses, would cost more than the call.
+        self._http = httpx.Client(timeout=10, trust_env=False)
         self._options = [*options, *(["--command", command] if command else [])]
         self.process, self.url = self._start()
 
@@ -54,6 +56,11 @@ class StandInProcess:
         """SIGTERM; returns the exit code."""
         return self._end(signal.SIGTERM)
 
+    def close(self) -> None:
+        """Stops it if it still runs, and lets go of everything."""
+        self.stop()
+        self._http.close()
+
     def _end(self, number: signal.Signals) -> int:
         assert self.process.stdout is not None
         if self.process.poll() is None:
@@ -65,7 +72,7 @@ class StandInProcess:
     def call(self, method: str, path: str, body: Any = None, key: str | None = API_KEY) -> httpx.Response:
         """A raw call, as a client that is not ours would make it. `key` None: without one."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.request(method, self.url + path, json=body, headers=headers, timeout=10, trust_env=False)
+        return self._http.request(method, self.url + path, json=body, headers=headers)
 
     def arm(self, fault: str, count: int | None = None, **params: Any) -> None:
         reply = self.call("POST", "/_faults", {"fault": fault, "count": count, **params})

@@ -129,7 +129,7 @@ class Keeper:
             self._pods.bury(record)
         elif record.term_at is not None:
             if (self._now() - record.term_at).total_seconds() >= self._settings.grace_seconds:
-                self._pods.processes.signal_group(record.pid or 0, record.process_identity, signal.SIGKILL)
+                self._pods.processes.send(record.pid or 0, record.process_identity, signal.SIGKILL)
         elif record.status == RUNNING:
             self._befall(record)
 
@@ -151,7 +151,7 @@ class Keeper:
             self._pods.kill(record, signal.SIGKILL, EXITED)
         elif name == "restart_loop":
             # Not asked for as far as the restart rate is concerned: the container died by itself.
-            self._pods.processes.signal_group(record.pid or 0, record.process_identity, signal.SIGKILL)
+            self._pods.processes.send(record.pid or 0, record.process_identity, signal.SIGKILL)
         else:
             status = {"disappear": TERMINATED, "error_status": ERROR, "exit_seconds": EXITED}[name]
             self._pods.end(record, status, signal.SIGKILL)

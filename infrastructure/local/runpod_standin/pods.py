@@ -183,7 +183,7 @@ class Pods:
 
     def _signal(self, record: PodRecord, number: signal.Signals) -> None:
         if record.pid is not None:
-            self.processes.signal_group(record.pid, record.process_identity, number)
+            self.processes.send(record.pid, record.process_identity, number)
 
     def _schedule_restart(self, record: PodRecord) -> None:
         now = self._now()

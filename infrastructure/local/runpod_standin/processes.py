@@ -69,11 +69,14 @@ class Processes:
         child = self._children.pop(pid, None)
         return child.wait() if child else None
 
-    def signal_group(self, pid: int, expected_identity: str | None, number: signal.Signals) -> None:
-        """Signals the whole group. Nothing happens when the leader is gone or another process has its pid."""
+    def send(self, pid: int, expected_identity: str | None, number: signal.Signals) -> None:
+        """SIGKILL for the whole group, any other signal for the leader alone, as container engines do.
+
+        Nothing happens when the leader is gone or another process has its pid.
+        """
         if is_alive(pid, expected_identity):
             try:
-                os.killpg(pid, number)
+                (os.killpg if number == signal.SIGKILL else os.kill)(pid, number)
             except ProcessLookupError:
                 return
 

@@ -14,7 +14,7 @@ from tests.runpod_standin.process import StandInProcess
 def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandInProcess]:
     running = StandInProcess(tmp_path_factory.mktemp("standin"))
     yield running
-    running.stop()
+    running.close()
 
 
 @pytest.fixture(params=["runpod over http", "fake"])

@@ -1,4 +1,4 @@
-"""The zip of the functions: slimmed dependencies for the Lambda platform and the application, reproducible."""
+"""The zip of the functions: slim dependencies for the Lambda platform and the application, repeatably."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def write_zip(path: Path, entries: Sequence[tuple[str, bytes]]) -> int:
     PackagingError when the package is larger than we allow: upload and cold starts grow with it.
     """
     unfinished = path.with_suffix(".unfinished")
-    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name, content in sorted(entries):
             info = zipfile.ZipInfo(name, ENTRY_TIME)
             info.compress_type = zipfile.ZIP_DEFLATED

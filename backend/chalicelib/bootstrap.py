@@ -2,7 +2,6 @@
 
 Imports stand inside the functions on purpose: a cold start loads only what its Lambda touches.
 """
-# ruff: noqa: PLC0415
 
 from __future__ import annotations
 

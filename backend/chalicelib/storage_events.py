@@ -22,17 +22,19 @@ SPARE_MILLISECONDS = 20_000  # left to write the verdict before the Lambda is en
 @observed("ValidateDataset")
 def check_arrived_files(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """event: S3's notification, or {"dataset_id"} from the sweeper for a file whose notification was lost."""
-    checked = {}
-    for dataset_id in dataset_ids_of(event):
-        dataset = validate_dataset(
-            dataset_id,
-            datasets=bootstrap.datasets(),
-            files=bootstrap.files(),
-            clock=bootstrap.clock(),
-            is_out_of_time=lambda: remaining_milliseconds(context) < SPARE_MILLISECONDS,
-        )
-        checked[dataset_id] = None if dataset is None else dataset.status.value
-    return {"datasets": checked}
+    return {"datasets": {dataset_id: check(dataset_id, context) for dataset_id in dataset_ids_of(event)}}
+
+
+def check(dataset_id: str, context: Any) -> str | None:
+    """The dataset's status after its file was checked; None when there is no such dataset."""
+    dataset = validate_dataset(
+        dataset_id,
+        datasets=bootstrap.datasets(),
+        files=bootstrap.files(),
+        clock=bootstrap.clock(),
+        is_out_of_time=lambda: remaining_milliseconds(context) < SPARE_MILLISECONDS,
+    )
+    return None if dataset is None else dataset.status.value
 
 
 def dataset_ids_of(event: Mapping[str, Any]) -> list[str]:

@@ -186,12 +186,13 @@ _LOCAL_NOTE = "Trained on this machine's processor; prices are those of the GPU 
 LOCAL_MODELS: tuple[BaseModel, ...] = (
     BaseModel(
         "smollm2-135m-instruct", "SmolLM2 135M Instruct", "HuggingFaceTB/SmolLM2-135M-Instruct",
-        "gguf-q4_1-0.1.2", 134_515_008, 8192, "apache-2.0", False,
+        "gguf-q4_1-0.1.2", 134_515_008, 2048, "apache-2.0", False,
         Shape(576, 30, 1536, 576, 192, 49152, True), _LOCAL_NOTE, 70.0,
     ),
     BaseModel(
-        "tiny-llama", "Tiny Llama", "lora-pipeline/tiny-llama", "unpinned", 1_200_000, 1024, "apache-2.0",
-        False, Shape(128, 4, 320, 128, 64, 4096, True), _LOCAL_NOTE, 4000.0,
+        "tiny-llama", "Tiny Llama (local)", "lora-pipeline/tiny-llama", "recipe-4c27fb518a68",
+        1_000_576, 1024, "mit", False,
+        Shape(128, 4, 352, 128, 64, 2048, True), _LOCAL_NOTE, 4000.0,
     ),
 )  # fmt: skip
 

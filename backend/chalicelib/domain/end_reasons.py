@@ -39,7 +39,9 @@ class _Row:
 
 
 _TABLE: Mapping[EndReason, _Row] = {
-    EndReason.COMPLETED: _Row("completed", "Completed", "Training completed; the adapter is ready to download."),
+    EndReason.COMPLETED: _Row(
+        "completed", "Completed", "Training completed; the adapter is ready to download."
+    ),
     EndReason.USER_CANCELLED: _Row("cancelled", "Cancelled", "Cancelled on request."),
     EndReason.SPEND_CAP: _Row(
         "completed",
@@ -57,10 +59,14 @@ _TABLE: Mapping[EndReason, _Row] = {
         "The GPU ran out of memory. Use a smaller batch size, a shorter maximum sequence length or a GPU with more memory.",
     ),
     EndReason.BAD_DATASET: _Row(
-        "failed", "Unusable dataset", "The dataset could not be used for training. Correct the file and start again."
+        "failed",
+        "Unusable dataset",
+        "The dataset could not be used for training. Correct the file and start again.",
     ),
     EndReason.BAD_CONFIGURATION: _Row(
-        "failed", "Unusable configuration", "The configuration could not be used for training. Change it and start again."
+        "failed",
+        "Unusable configuration",
+        "The configuration could not be used for training. Change it and start again.",
     ),
     EndReason.MODEL_UNAVAILABLE: _Row(
         "failed",
@@ -68,34 +74,54 @@ _TABLE: Mapping[EndReason, _Row] = {
         "The base model could not be loaded. Check that its licence was accepted and the hub token is set.",
     ),
     EndReason.DIVERGED: _Row(
-        "failed", "Training diverged", "The loss became unusable, so training was stopped. Lower the learning rate."
+        "failed",
+        "Training diverged",
+        "The loss became unusable, so training was stopped. Lower the learning rate.",
     ),
     EndReason.UPLOAD_FAILED: _Row(
-        "failed", "Upload failed", "Results could not be uploaded to storage. Start the job again from its checkpoint."
+        "failed",
+        "Upload failed",
+        "Results could not be uploaded to storage. Start the job again from its checkpoint.",
     ),
     EndReason.CHECKPOINT_MISMATCH: _Row(
         "failed",
         "Checkpoint does not match",
         "The checkpoint belongs to another dataset, base model or configuration. Start a new job.",
     ),
-    EndReason.DISK_FULL: _Row("failed", "Disk full", "The pod's disk was full. Start the job again with more disk."),
-    EndReason.TRAINER_CRASHED: _Row("failed", "Trainer crashed", "The trainer stopped with an unexpected error."),
+    EndReason.DISK_FULL: _Row(
+        "failed", "Disk full", "The pod's disk was full. Start the job again with more disk."
+    ),
+    EndReason.TRAINER_CRASHED: _Row(
+        "failed", "Trainer crashed", "The trainer stopped with an unexpected error."
+    ),
     EndReason.PROVIDER_LOST: _Row(
         "failed",
         "GPU lost too often",
         "The provider took the GPU away more often than the job may recover. The last checkpoint is kept.",
     ),
-    EndReason.NO_CAPACITY: _Row("failed", "No GPU available", "No GPU could be rented in time. Choose another GPU or tier."),
-    EndReason.PROVIDER_REFUSED: _Row("failed", "GPU provider refused", "The GPU provider refused the request."),
-    EndReason.PROVIDER_BALANCE: _Row(
-        "failed", "Provider account out of funds", "The GPU provider's account is out of funds. Add funds, then start again."
+    EndReason.NO_CAPACITY: _Row(
+        "failed", "No GPU available", "No GPU could be rented in time. Choose another GPU or tier."
     ),
-    EndReason.AGENT_SILENT: _Row("failed", "Trainer silent", "The trainer stopped reporting and could not be brought back."),
-    EndReason.DEADLINE_PASSED: _Row("failed", "Took too long", "A step took longer than its deadline, so it was stopped."),
+    EndReason.PROVIDER_REFUSED: _Row(
+        "failed", "GPU provider refused", "The GPU provider refused the request."
+    ),
+    EndReason.PROVIDER_BALANCE: _Row(
+        "failed",
+        "Provider account out of funds",
+        "The GPU provider's account is out of funds. Add funds, then start again.",
+    ),
+    EndReason.AGENT_SILENT: _Row(
+        "failed", "Trainer silent", "The trainer stopped reporting and could not be brought back."
+    ),
+    EndReason.DEADLINE_PASSED: _Row(
+        "failed", "Took too long", "A step took longer than its deadline, so it was stopped."
+    ),
     EndReason.ARTIFACTS_INCOMPLETE: _Row(
         "failed", "Files missing", "A file of the result is missing in storage, so no model was made of it."
     ),
-    EndReason.INTERNAL_ERROR: _Row("failed", "Internal error", "Something went wrong on our side. The GPU was released."),
+    EndReason.INTERNAL_ERROR: _Row(
+        "failed", "Internal error", "Something went wrong on our side. The GPU was released."
+    ),
 }
 
 # The state machine's error name -> reason. A name that is not here is an internal error.

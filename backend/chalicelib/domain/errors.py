@@ -151,6 +151,12 @@ class ProviderAccessDenied(ProviderError):
     code = "provider_access_denied"
 
 
+class PodStillListed(ProviderError):
+    """Deleted and still billed: look again in a few seconds."""
+
+    code = "pod_still_listed"
+
+
 # --- how a run ends: names the state machine matches --------------------------------------------------------
 
 

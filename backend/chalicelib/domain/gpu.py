@@ -110,7 +110,9 @@ class Capabilities:
     server_side_time_limit: bool = False
 
 
-_POD_NAME = re.compile(r"^(?P<prefix>.+)-(?P<job>job_[0-9a-z]{16})-a(?P<attempt>[0-9]+)-(?P<fence>[0-9a-f]{8})$")
+_POD_NAME = re.compile(
+    r"^(?P<prefix>.+)-(?P<job>job_[0-9a-z]{16})-a(?P<attempt>[0-9]+)-(?P<fence>[0-9a-f]{8})$"
+)
 
 
 @dataclass(frozen=True, slots=True)

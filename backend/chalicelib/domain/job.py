@@ -121,6 +121,8 @@ class Job:
     tags: tuple[str, ...] = ()
     client_id: str | None = None
     project_id: str | None = None
+    # Questions asked of base and adapter at the end, besides those of the validation split.
+    sample_questions: tuple[str, ...] = ()
     estimate: Estimate | None = None
     spend_cap_usd: Decimal | None = None
     run: int = 0
@@ -245,5 +247,11 @@ def end(job: Job, reason: EndReason, detail: str, cost_usd: Decimal, now: dateti
 
 def _end(job: Job, status: JobStatus, reason: EndReason, detail: str, now: datetime) -> Job:
     return replace(
-        job, status=status, end_reason=reason, end_detail=detail, ended_at=now, not_before=None, changed_at=now
+        job,
+        status=status,
+        end_reason=reason,
+        end_detail=detail,
+        ended_at=now,
+        not_before=None,
+        changed_at=now,
     )

@@ -41,7 +41,10 @@ def merge(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Columnar, as charts take it: {step: [...], training_loss: [...], ...}."""
-    return {"step": [row["step"] for row in rows], **{name: [row.get(name) for row in rows] for name in COLUMNS}}
+    return {
+        "step": [row["step"] for row in rows],
+        **{name: [row.get(name) for row in rows] for name in COLUMNS},
+    }
 
 
 def thin(rows: Sequence[Row], max_points: int) -> list[Row]:
@@ -54,7 +57,11 @@ def thin(rows: Sequence[Row], max_points: int) -> list[Row]:
     keep.update(index for index, row in enumerate(rows) if row.get("validation_loss") is not None)
     for bucket in range(buckets):
         span = range(bucket * len(rows) // buckets, (bucket + 1) * len(rows) // buckets)
-        losses = [(rows[index]["training_loss"], index) for index in span if rows[index].get("training_loss") is not None]
+        losses = [
+            (rows[index]["training_loss"], index)
+            for index in span
+            if rows[index].get("training_loss") is not None
+        ]
         if losses:
             keep.update({min(losses)[1], max(losses)[1]})
     return [rows[index] for index in sorted(keep)]

@@ -50,8 +50,7 @@ class FinishedJob:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """factor multiplies the prior; low and high multiply the corrected figure. sample_size: jobs behind it.
-    """
+    """factor multiplies the prior; low and high multiply the corrected figure. sample_size: jobs behind it."""
 
     factor: float
     low: float

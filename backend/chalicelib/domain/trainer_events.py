@@ -99,7 +99,9 @@ def _log_stage(folded: Folded, before: StageRecord, stage: str, event: Event, at
 def _plan(folded: Folded, event: Event, at: datetime) -> None:
     plan = {key: value for key, value in event.items() if key not in {"type", "at"}}
     folded.progress = replace(folded.progress, plan=plan)
-    folded.say(at, "info", f"{plan['total_steps']:,} optimizer steps planned over {plan['epochs']} epochs", plan)
+    folded.say(
+        at, "info", f"{plan['total_steps']:,} optimizer steps planned over {plan['epochs']} epochs", plan
+    )
 
 
 def _metrics(folded: Folded, event: Event, at: datetime) -> None:
@@ -121,7 +123,14 @@ def _note_points(folded: Folded) -> None:
                     previous[name] = latest[name]
                 latest[name] = row[name]
     last = rows[-1]
-    base = next((row["validation_loss"] for row in rows if row["step"] == 0 and row.get("validation_loss") is not None), None)
+    base = next(
+        (
+            row["validation_loss"]
+            for row in rows
+            if row["step"] == 0 and row.get("validation_loss") is not None
+        ),
+        None,
+    )
     pace = [*progress.pace, *((_time(row["at"]).timestamp(), int(row["step"])) for row in rows)]
     folded.progress = replace(
         progress,
@@ -134,7 +143,12 @@ def _note_points(folded: Folded) -> None:
         points=progress.points + len(rows),
         base_validation_loss=progress.base_validation_loss if base is None else float(base),
     )
-    folded.say(_time(last["at"]), "metrics", _metrics_sentence(last), {key: value for key, value in last.items() if value is not None})
+    folded.say(
+        _time(last["at"]),
+        "metrics",
+        _metrics_sentence(last),
+        {key: value for key, value in last.items() if value is not None},
+    )
 
 
 def _metrics_sentence(row: Mapping[str, Any]) -> str:
@@ -148,24 +162,44 @@ def _metrics_sentence(row: Mapping[str, Any]) -> str:
 
 def _checkpoint(folded: Folded, event: Event, at: datetime) -> None:
     files = tuple(event["files"])
-    folded.checkpoints.append(Checkpointed(int(event["step"]), str(event["path"]), files, str(event["reason"]), at))
+    folded.checkpoints.append(
+        Checkpointed(int(event["step"]), str(event["path"]), files, str(event["reason"]), at)
+    )
     size = sum(int(file["size_bytes"]) for file in files)
     folded.say(
         at,
         "checkpoint",
         f"Checkpoint saved at step {event['step']} ({size / 1e6:.0f}MB uploaded)",
-        {"step": event["step"], "path": event["path"], "size_bytes": size, "reason": event["reason"], "upload_seconds": event["upload_seconds"]},
+        {
+            "step": event["step"],
+            "path": event["path"],
+            "size_bytes": size,
+            "reason": event["reason"],
+            "upload_seconds": event["upload_seconds"],
+        },
     )
 
 
 def _artifacts(folded: Folded, event: Event, at: datetime) -> None:
-    manifest = {"attempt": folded.progress.attempt, "path": event["path"], "files": list(event["files"]), "summary": event["summary"]}
+    manifest = {
+        "attempt": folded.progress.attempt,
+        "path": event["path"],
+        "files": list(event["files"]),
+        "summary": event["summary"],
+    }
     folded.progress = replace(folded.progress, artifacts=manifest)
-    folded.say(at, "info", f"{len(event['files'])} result files uploaded", {"files": [file["name"] for file in event["files"]]})
+    folded.say(
+        at,
+        "info",
+        f"{len(event['files'])} result files uploaded",
+        {"files": [file["name"] for file in event["files"]]},
+    )
 
 
 def _resume_evidence(folded: Folded, event: Event, at: datetime) -> None:
-    pairs = [(step["before"], step["after"]) for step in event["steps"] if "before" in step and "after" in step]
+    pairs = [
+        (step["before"], step["after"]) for step in event["steps"] if "before" in step and "after" in step
+    ]
     gap = max((abs(before - after) for before, after in pairs), default=None)
     if gap is None:
         verdict = "state hash only"
@@ -173,7 +207,13 @@ def _resume_evidence(folded: Folded, event: Event, at: datetime) -> None:
         verdict = "exact"
     else:
         verdict = "within tolerance" if gap <= 1e-2 else "diverged"
-    certificate = {"resumed_from_step": event["resumed_from_step"], "verdict": verdict, "steps_compared": len(pairs), "largest_difference": gap, "state_sha256": event.get("state_sha256")}
+    certificate = {
+        "resumed_from_step": event["resumed_from_step"],
+        "verdict": verdict,
+        "steps_compared": len(pairs),
+        "largest_difference": gap,
+        "state_sha256": event.get("state_sha256"),
+    }
     folded.progress = replace(folded.progress, certificate=certificate)
     folded.say(at, "info", f"Resumed from step {event['resumed_from_step']}: {verdict}", certificate)
 
@@ -183,7 +223,12 @@ def _told(folded: Folded, event: Event, at: datetime) -> None:
     if event["type"] == "stopping":
         folded.progress = replace(folded.progress, stopping=str(event.get("code") or "stopped"))
         kind = "status"
-    folded.say(at, kind, str(event["message"]), {**dict(event.get("data") or {}), **({"code": event["code"]} if event.get("code") else {})})
+    folded.say(
+        at,
+        kind,
+        str(event["message"]),
+        {**dict(event.get("data") or {}), **({"code": event["code"]} if event.get("code") else {})},
+    )
 
 
 def _error(folded: Folded, event: Event, at: datetime) -> None:

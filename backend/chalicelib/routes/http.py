@@ -123,9 +123,9 @@ def endpoint(
             return answer(lambda: _handle(spec, handler, request, path_values, idempotent_key), request)
 
         view.__name__ = handler.__name__
-        blueprint.route(path, methods=[method], name=f"{method.lower()}_{handler.__name__}", content_types=ANY)(
-            view
-        )
+        blueprint.route(
+            path, methods=[method], name=f"{method.lower()}_{handler.__name__}", content_types=ANY
+        )(view)
         return view
 
     return declare
@@ -156,7 +156,13 @@ def _handle(
         user=user,
     )
     if idempotent_key and "idempotency-key" in headers:
-        data = access.once(call.person.id, f"{spec.method} {request.context.get('path', spec.path)}", call.headers["idempotency-key"], raw_body, lambda: handler(call))
+        data = access.once(
+            call.person.id,
+            f"{spec.method} {request.context.get('path', spec.path)}",
+            call.headers["idempotency-key"],
+            raw_body,
+            lambda: handler(call),
+        )
         return _reply(spec, data)
     return _reply(spec, handler(call))
 
@@ -234,7 +240,7 @@ def parse_body(model: type[Body], raw: bytes) -> Any:
     return _validated(model, value)
 
 
-def parse_query(model: type[Query], values: Mapping[str, Any]) -> Query:
+def parse_query(model: type[Query], values: Mapping[str, Any]) -> Any:
     return _validated(model, dict(values))
 
 

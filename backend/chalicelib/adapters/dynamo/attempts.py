@@ -19,9 +19,7 @@ class DynamoAttempts:
         return found
 
     def of_job(self, job_id: str) -> Sequence[Attempt]:
-        return [
-            d.load(Attempt, row.document) for row in self._attempts.query(job_id, consistent_read=True)
-        ]
+        return [d.load(Attempt, row.document) for row in self._attempts.query(job_id, consistent_read=True)]
 
     def save(self, after: Attempt, *, expected: Attempt | None) -> Attempt:
         return d.save(

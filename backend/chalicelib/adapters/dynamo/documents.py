@@ -21,7 +21,7 @@ _LOST_IN_TRANSACTION = {"ConditionalCheckFailed", "TransactionConflict"}
 
 
 @cache
-def adapter_of(kind: type[Any]) -> TypeAdapter[Any]:
+def adapter_of(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -34,9 +34,9 @@ def load(kind: type[Any], text: str) -> Any:
 
 
 @cache
-def bind(item: type[Model], prefix: str) -> type[Model]:
+def bind(item: Any, prefix: str) -> type[Model]:
     """The model against `{prefix}-{table}`: a subclass, so that two prefixes can live in one process."""
-    table = f"{prefix}-{item.Meta.table_name}"  # type: ignore[attr-defined]
+    table = f"{prefix}-{item.Meta.table_name}"
     meta = type(
         "Meta",
         (),
@@ -88,7 +88,7 @@ def translate(error: Exception) -> Exception:
     return ServiceUnavailable(f"The database refused a write ({code}).")
 
 
-def fetch(item: type[Model], kind: type[Any], *key: Any) -> Any:
+def fetch(item: Any, kind: type[Any], *key: Any) -> Any:
     """The object under this key, read consistently; None when there is none."""
     try:
         row: Any = item.get(*key, consistent_read=True)

@@ -66,9 +66,7 @@ class DynamoTerminations:
         self._terminations: Any = d.bind(TerminationItem, prefix)
 
     def add(self, termination: Termination) -> None:
-        self._terminations(
-            state="open", pod_name=termination.pod_name, document=d.dump(termination)
-        ).save()
+        self._terminations(state="open", pod_name=termination.pod_name, document=d.dump(termination)).save()
 
     def open(self) -> Sequence[Termination]:
         return [d.load(Termination, row.document) for row in self._terminations.query("open")]

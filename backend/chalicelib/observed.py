@@ -1,0 +1,78 @@
+"""The one decorator of step and schedule Lambdas: job id on every log line, a trace segment, counted outcomes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+
+from chalicelib import bootstrap
+from chalicelib.domain.errors import AppError
+
+Handler = Callable[[dict[str, Any], Any], Any]
+
+
+def make_logger() -> Logger:
+    return Logger(service="lora-pipeline")
+
+
+@functools.cache
+def tracer() -> Tracer:
+    return Tracer(service="lora-pipeline")
+
+
+@functools.cache
+def metrics() -> Metrics:
+    return Metrics(namespace="LoraPipeline", service="lora-pipeline")
+
+
+def count(name: str, value: float = 1, **dimensions: str) -> None:
+    """One EMF line; CloudWatch makes a metric of it."""
+    single = Metrics(namespace="LoraPipeline", service="lora-pipeline")
+    for key, text in dimensions.items():
+        single.add_dimension(name=key, value=text)
+    single.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    print(_as_line(single))  # noqa: T201  (EMF is read from standard output)
+
+
+def _as_line(single: Metrics) -> str:
+    import json
+
+    line = json.dumps(single.serialize_metric_set())
+    single.clear_metrics()
+    return line
+
+
+def observed(name: str) -> Callable[[Handler], Handler]:
+    """Errors fly on: the class name is what the state machine matches."""
+
+    def wrap(handler: Handler) -> Handler:
+        @functools.wraps(handler)
+        def run(event: dict[str, Any], context: Any) -> Any:
+            logger = bootstrap.logger()
+            logger.append_keys(step=name, job_id=job_id_of(event))
+            try:
+                result = handler(event, context)
+            except AppError as error:
+                logger.warning("step ended with %s", type(error).__name__, extra={"detail": error.message})
+                count("StepEnded", step=name, outcome=type(error).__name__)
+                raise
+            except Exception:
+                logger.exception("step failed")
+                count("StepFailed", step=name)
+                raise
+            logger.info("step done", extra={"result": result})
+            return result
+
+        return run
+
+    return wrap
+
+
+def job_id_of(event: Mapping[str, Any]) -> str | None:
+    job = event.get("job", event)
+    found = job.get("job_id") if isinstance(job, Mapping) else None
+    return str(found) if found else None

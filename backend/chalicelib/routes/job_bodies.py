@@ -1,0 +1,135 @@
+"""What job routes accept."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+
+from chalicelib.domain.configure import ConfigurationRequest
+from chalicelib.routes.http import Body, Query
+from chalicelib.use_cases.create_job import Words
+
+_MOST_TEXT = 5000
+
+
+def _money(value: Any) -> Any:
+    """Money travels as a decimal string; a float would already have lost cents."""
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError('Money is written as a string, e.g. "7.50".')
+
+
+Text = Annotated[StrictStr, Field(max_length=_MOST_TEXT)]
+Id = Annotated[StrictStr, Field(max_length=200)]
+Money = Annotated[
+    Decimal | None,
+    BeforeValidator(_money),
+    Field(default=None, max_digits=12, decimal_places=4, allow_inf_nan=False),
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class GpuBody(_Strict):
+    type: Id
+    count: Annotated[StrictInt, Field(ge=1, le=64)] = 1
+    tier: Id
+
+
+class Acknowledged(_Strict):
+    configuration: StrictBool = False
+    cost: StrictBool = False
+    budget: StrictBool = False
+
+
+class StartBody(Body):
+    acknowledged: Acknowledged
+    override_justification: Text | None = None
+
+
+class EstimateBody(Body):
+    dataset_id: Id
+    preset_id: Id
+    hyperparameters: dict[Id, Any] = Field(default_factory=dict, max_length=40)
+    gpu: GpuBody
+    base_model: Id
+    seed: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] = 42
+
+    def as_configuration(self) -> ConfigurationRequest:
+        return ConfigurationRequest(
+            preset_id=self.preset_id,
+            base_model_id=self.base_model,
+            gpu_type=self.gpu.type,
+            gpu_count=self.gpu.count,
+            tier=self.gpu.tier,
+            hyperparameters=self.hyperparameters,
+            seed=self.seed,
+        )
+
+
+class WordsBody(Body):
+    name: Text | None = None
+    description: Text | None = None
+    notes: Text | None = None
+    tags: list[Id] | None = Field(default=None, max_length=100)
+    client_id: Id | None = None
+    project_id: Id | None = None
+    sample_questions: list[Text] | None = Field(default=None, max_length=20)
+
+    def as_words(self) -> Words:
+        return Words(
+            self.name,
+            self.description,
+            self.notes,
+            self.tags,
+            self.client_id,
+            self.project_id,
+            self.sample_questions,
+        )
+
+
+class CreateJobBody(WordsBody, EstimateBody):
+    spend_cap_usd: Money = None
+    start: StartBody | None = None
+
+
+class EditJobBody(WordsBody):
+    """Every field is optional; the configuration fields come together."""
+
+    dataset_id: Id | None = None
+    preset_id: Id | None = None
+    hyperparameters: dict[Id, Any] | None = Field(default=None, max_length=40)
+    gpu: GpuBody | None = None
+    base_model: Id | None = None
+    seed: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] | None = None
+    spend_cap_usd: Money = None
+
+
+class CancelBody(Body):
+    reason: Id
+    notes: Annotated[StrictStr, Field(max_length=500)] | None = None
+    confirmed: StrictBool
+
+
+class LiveQuery(Query):
+    cursor: Annotated[str, Field(max_length=400)] | None = None
+
+
+class MetricsQuery(Query):
+    cursor: Annotated[str, Field(max_length=400)] | None = None
+    max_points: Annotated[int, Field(ge=10, le=200_000)] = 2000
+    x: Annotated[str, Field(pattern="^(step|time|usd)$")] = "step"
+
+
+class EventsQuery(Query):
+    type: Annotated[str, Field(max_length=200)] | None = None
+    search: Annotated[str, Field(max_length=200)] | None = None
+    from_: Annotated[str, Field(max_length=40, alias="from")] | None = None
+    to: Annotated[str, Field(max_length=40)] | None = None
+    sort: Annotated[str, Field(pattern="^(asc|desc)$")] = "desc"
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    limit: Annotated[int, Field(ge=1, le=100)] = 50

@@ -1,0 +1,209 @@
+"""Jobs over HTTP: estimate, make, read, edit, start, cancel, delete."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+from chalice import Blueprint  # type: ignore[attr-defined]
+
+from chalicelib import bootstrap, telling, views
+from chalicelib.domain.errors import ValidationFailed
+from chalicelib.domain.ids import new_id
+from chalicelib.domain.job import Job, JobStatus
+from chalicelib.routes.http import Body, Call, endpoint
+from chalicelib.routes.job_bodies import CancelBody, CreateJobBody, EditJobBody, EstimateBody, StartBody
+from chalicelib.settings import settings
+from chalicelib.use_cases.again import the_job
+from chalicelib.use_cases.cancel_job import cancel_job
+from chalicelib.use_cases.create_job import create_job
+from chalicelib.use_cases.delete_job import delete_job
+from chalicelib.use_cases.edit_job import as_request, edit_job
+from chalicelib.use_cases.estimate_job import EstimateRequest, estimate_job
+from chalicelib.use_cases.start_job import start_job
+from chalicelib.views_catalog import estimate_json
+
+bp = Blueprint(__name__)
+
+
+def show(job: Job, call: Call) -> dict[str, Any]:
+    return views.job_view(
+        job, bootstrap.progress().get(job.id), bootstrap.attempts().of_job(job.id), call.now
+    )
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/jobs/estimate",
+    body=EstimateBody,
+    scope="jobs:read",
+    summary="What a job would take and cost",
+)
+def post_estimate(call: Call) -> dict[str, Any]:
+    body: EstimateBody = call.body
+    request = EstimateRequest(body.dataset_id, body.as_configuration(), call.person.id)
+    return estimate_json(
+        estimate_job(
+            request,
+            datasets=bootstrap.datasets(),
+            documents=bootstrap.documents(),
+            jobs=bootstrap.jobs(),
+            files=bootstrap.files(),
+            now=call.now,
+            local_models=settings().local_models,
+        )
+    )
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/jobs",
+    body=CreateJobBody,
+    status=201,
+    idempotent_key=True,
+    summary="Make a job: a draft, or with `start` at once in the queue",
+)
+def post_job(call: Call) -> dict[str, Any]:
+    body: CreateJobBody = call.body
+    job = create_job(
+        EstimateRequest(body.dataset_id, body.as_configuration(), call.person.id),
+        body.as_words(),
+        body.spend_cap_usd,
+        job_id=new_id("job", secrets.token_bytes(16)),
+        user=call.person,
+        jobs=bootstrap.jobs(),
+        datasets=bootstrap.datasets(),
+        documents=bootstrap.documents(),
+        audit=bootstrap.audit(),
+        files=bootstrap.files(),
+        local_models=settings().local_models,
+        now=call.now,
+    )
+    return show(job if body.start is None else _start(job.id, body.start, call), call)
+
+
+@endpoint(bp, "GET", "/api/jobs/{job_id}", summary="Everything about one job")
+def get_job(call: Call) -> dict[str, Any]:
+    return show(the_job(bootstrap.jobs(), call.path["job_id"]), call)
+
+
+@endpoint(
+    bp,
+    "PATCH",
+    "/api/jobs/{job_id}",
+    body=EditJobBody,
+    summary="Change its words, or a draft's configuration",
+)
+def patch_job(call: Call) -> dict[str, Any]:
+    body: EditJobBody = call.body
+    before = the_job(bootstrap.jobs(), call.path["job_id"])
+    job = edit_job(
+        before.id,
+        body.as_words(),
+        _configuration(body, before),
+        body.dataset_id,
+        body.spend_cap_usd,
+        user=call.person,
+        jobs=bootstrap.jobs(),
+        datasets=bootstrap.datasets(),
+        documents=bootstrap.documents(),
+        files=bootstrap.files(),
+        local_models=settings().local_models,
+        now=call.now,
+    )
+    return show(job, call)
+
+
+def _configuration(body: EditJobBody, job: Job) -> Any:
+    """What was given laid over what the draft has; a new preset brings its own hyperparameters."""
+    given = (body.preset_id, body.hyperparameters, body.gpu, body.base_model, body.seed)
+    if all(value is None for value in given):
+        return None
+    request = as_request(job)
+    if body.preset_id is not None:
+        request = replace(request, preset_id=body.preset_id, hyperparameters={})
+    if body.hyperparameters is not None:
+        request = replace(request, hyperparameters={**request.hyperparameters, **body.hyperparameters})
+    if body.gpu is not None:
+        request = replace(request, gpu_type=body.gpu.type, gpu_count=body.gpu.count, tier=body.gpu.tier)
+    if body.base_model is not None:
+        request = replace(request, base_model_id=body.base_model)
+    return request if body.seed is None else replace(request, seed=body.seed)
+
+
+@endpoint(bp, "DELETE", "/api/jobs/{job_id}", summary="Delete a draft or an ended job")
+def remove_job(call: Call) -> dict[str, Any]:
+    delete_job(
+        call.path["job_id"],
+        user=call.person,
+        jobs=bootstrap.jobs(),
+        progress=bootstrap.progress(),
+        files=bootstrap.files(),
+        audit=bootstrap.audit(),
+        now=call.now,
+    )
+    return {"id": call.path["job_id"], "deleted": True}
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/jobs/{job_id}/start",
+    body=StartBody,
+    status=202,
+    idempotent_key=True,
+    summary="Put a draft into the queue",
+)
+def post_start(call: Call) -> dict[str, Any]:
+    return show(_start(call.path["job_id"], call.body, call), call)
+
+
+def _start(job_id: str, body: Body, call: Call) -> Job:
+    acknowledged = body.acknowledged.model_dump()  # type: ignore[attr-defined]
+    started = start_job(
+        job_id,
+        acknowledged,
+        user=call.person,
+        jobs=bootstrap.jobs(),
+        progress=bootstrap.progress(),
+        datasets=bootstrap.datasets(),
+        documents=bootstrap.documents(),
+        audit=bootstrap.audit(),
+        files=bootstrap.files(),
+        local_models=settings().local_models,
+        tell=telling.teller(call.now),
+        now=call.now,
+    )
+    telling.dispatch(call.now)
+    return bootstrap.jobs().get(job_id) or started
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/jobs/{job_id}/cancel",
+    body=CancelBody,
+    status=202,
+    summary="Cancel, in every status that is not final",
+)
+def post_cancel(call: Call) -> dict[str, Any]:
+    body: CancelBody = call.body
+    if body.confirmed is not True:
+        raise ValidationFailed({"confirmed": ["Confirm that training stops and the GPU is released."]})
+    job = cancel_job(
+        call.path["job_id"],
+        reason=body.reason,
+        notes=body.notes or None,
+        user=call.person,
+        jobs=bootstrap.jobs(),
+        progress=bootstrap.progress(),
+        workflow=bootstrap.workflow(),
+        audit=bootstrap.audit(),
+        now=call.now,
+    )
+    if job.status is JobStatus.CANCELLED:
+        telling.teller(call.now)("job_cancelled", job)
+    return show(job, call)

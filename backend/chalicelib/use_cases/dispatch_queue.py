@@ -1,0 +1,50 @@
+"""Fills free slots from the queue: first come, first served. Safe to call at any time, any number at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.domain import job as transitions
+from chalicelib.domain.errors import StaleWrite
+from chalicelib.domain.job import Job
+from chalicelib.domain.queue import next_in_line, take
+from chalicelib.ports import JobStore, Workflow
+
+_MOST_STARTS = 20
+
+
+def dispatch_queue(
+    *, jobs: JobStore, workflow: Workflow, timings: Mapping[str, float], limit: int, now: datetime
+) -> list[str]:
+    """Ids of the jobs that were started. A claim whose execution did not start is repaired by the sweeper."""
+    started: list[str] = []
+    for _ in range(_MOST_STARTS):
+        try:
+            job = _claim_next(jobs, limit, now)
+        except StaleWrite:
+            continue
+        if job is None:
+            break
+        workflow.start(job.id, job.run, timings)
+        started.append(job.id)
+    return started
+
+
+def _claim_next(jobs: JobStore, limit: int, now: datetime) -> Job | None:
+    slots = jobs.slots()
+    job = next_in_line(jobs.by_status("queued"), now)
+    if job is None:
+        return None
+    # The index may lag behind: the row itself decides.
+    fresh = jobs.get(job.id)
+    if fresh is None or fresh.status is not job.status:
+        raise StaleWrite("The queue moved.")
+    taken = take(replace(slots, limit=limit), job.id)
+    if taken is None:
+        return None
+    claimed, _ = jobs.save_with_slots(
+        transitions.claim(fresh, now), expected=fresh, slots=taken, expected_slots=slots
+    )
+    return claimed

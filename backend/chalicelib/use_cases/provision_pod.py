@@ -1,0 +1,251 @@
+"""Rents the GPU of a run: finds the pod that is there already, else asks for one, candidate after candidate.
+
+The intent and the pod's unique name are stored before each create call, so that a lost reply is settled by looking for
+that name, and a pod nobody knows is stale by construction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from chalicelib.domain import attempt as attempts_of
+from chalicelib.domain import job as transitions
+from chalicelib.domain.attempt import Attempt, AttemptStatus
+from chalicelib.domain.candidates import candidates
+from chalicelib.domain.errors import (
+    JobAlreadyEnding,
+    JobCancelled,
+    NoCapacity,
+    PauseRequested,
+    ProviderAccessDenied,
+    ProviderReplyLost,
+)
+from chalicelib.domain.gpu import Candidate, GpuOffer, Pod, PodName, PodRequest
+from chalicelib.domain.job import Job, JobStatus
+from chalicelib.domain.job_file import as_webhook_secret, attempt_secret, job_file
+from chalicelib.domain.progress import Intent, Money, Progress, for_new_attempt
+from chalicelib.ports import AttemptStore, GpuCloud, JobStore, ProgressStore
+from chalicelib.use_cases.again import change_job, change_progress, the_job
+from chalicelib.use_cases.say import say
+
+NO_CAPACITY = "no_capacity"
+_LOOKS = 3
+_SECONDS_BETWEEN_LOOKS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Landlord:
+    """Everything about renting that does not change during a run."""
+
+    deployment: str
+    public_url: str
+    image: str
+    master_secret: str
+    network_volume_id: str | None
+    timings: Mapping[str, float]
+    offers: tuple[GpuOffer, ...]
+    base_model: Mapping[str, Any]
+    reserve_usd: Callable[[Decimal], Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The ports this use case works with."""
+
+    jobs: JobStore
+    progress: ProgressStore
+    attempts: AttemptStore
+    cloud: GpuCloud
+    clock: Callable[[], datetime]
+    new_fence: Callable[[], str]
+    sleep: Callable[[float], None]
+
+
+def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> dict[str, Any]:
+    """{attempt, pod_id, adopted}. Raises NoCapacity when nobody has a GPU now, JobCancelled, PauseRequested or
+    JobAlreadyEnding when none is wanted any more, and the provider's own errors."""
+    job = _wanted(the_job(desk.jobs, job_id), run)
+    current = desk.attempts.get(job_id, job.attempt) if job.attempt else None
+    if current is not None and current.status is not AttemptStatus.ENDED:
+        pod = _look_for(current.pod_name, desk)
+        if pod is not None:
+            return _move_in(job, current, pod, desk, landlord, adopted=True)
+        desk.attempts.save(attempts_of.finish(current, "never_seen", desk.clock()), expected=current)
+        current = desk.attempts.get(job_id, job.attempt)
+    reuse = current is not None and current.end == NO_CAPACITY
+    same_gpu_only = job.checkpoint is not None
+    for candidate in candidates(job.configuration.gpu, landlord.offers, same_gpu_only=same_gpu_only):
+        job = _wanted(the_job(desk.jobs, job_id), run)
+        number = job.attempt if reuse else job.attempt + 1
+        attempt = _intend(job, number, candidate, desk, landlord)
+        reuse = True
+        pod = _ask(job, attempt, candidate, desk, landlord)
+        if pod is not None:
+            return _move_in(the_job(desk.jobs, job_id), attempt, pod, desk, landlord, adopted=False)
+        reuse = _still(attempt, desk).end == NO_CAPACITY
+    raise NoCapacity("No GPU could be rented now: every candidate is taken.")
+
+
+def _wanted(job: Job, run: int) -> Job:
+    if job.run != run or job.ending is not None or job.is_final:
+        raise JobAlreadyEnding("This run is over.")
+    if job.status is JobStatus.CANCELLING:
+        raise JobCancelled("Cancelled before a GPU was rented.")
+    if job.status is JobStatus.PAUSING:
+        raise PauseRequested("Paused before a GPU was rented.")
+    return job
+
+
+def _still(attempt: Attempt, desk: Desk) -> Attempt:
+    return desk.attempts.get(attempt.job_id, attempt.number) or attempt
+
+
+def _intend(job: Job, number: int, candidate: Candidate, desk: Desk, landlord: Landlord) -> Attempt:
+    """The stored intent: attempt row, the job's attempt number, and the fence that events must carry."""
+    now = desk.clock()
+    fence = desk.new_fence()
+    name = str(PodName(landlord.deployment, job.id, number, fence))
+    gpu_name = _gpu_name(candidate, job, landlord)
+    count = job.configuration.gpu.count
+    wanted = attempts_of.request(job.id, number, fence, name, candidate, gpu_name, count, now)
+    wanted = replace(wanted, resumed_from_step=job.checkpoint.step if job.checkpoint else None)
+    saved = desk.attempts.save(wanted, expected=desk.attempts.get(job.id, number))
+    if job.attempt != number:
+        change_job(desk.jobs, job.id, lambda before: transitions.new_attempt(_wanted(before, job.run), now))
+    change_progress(
+        desk.progress,
+        job.id,
+        lambda row: replace(
+            for_new_attempt(row, job.run, number, fence),
+            provisioning_since=row.provisioning_since if row.run == job.run else now,
+        ),
+    )
+    return saved
+
+
+def _gpu_name(candidate: Candidate, job: Job, landlord: Landlord) -> str:
+    if candidate.gpu_id == job.configuration.gpu.type:
+        return job.configuration.gpu.name
+    names = {offer.gpu_id: offer.name for offer in landlord.offers}
+    return names.get(candidate.gpu_id, candidate.gpu_id)
+
+
+def _ask(job: Job, attempt: Attempt, candidate: Candidate, desk: Desk, landlord: Landlord) -> Pod | None:
+    """The pod; None when this candidate cannot be had (the attempt row says why)."""
+    try:
+        return desk.cloud.create(_pod_request(job, attempt, candidate, desk, landlord))
+    except (NoCapacity, ProviderAccessDenied) as error:
+        _give_up(attempt, NO_CAPACITY, desk)
+        say(
+            desk.progress,
+            job.id,
+            desk.clock(),
+            "info",
+            f"No capacity: {attempt.gpu_name} ({candidate.tier.value})",
+            {"gpu_id": candidate.gpu_id, "tier": candidate.tier.value, "provider_said": error.message},
+        )
+        return None
+    except ProviderReplyLost:
+        pod = _look_for(attempt.pod_name, desk)
+        if pod is None:
+            _give_up(attempt, "reply_lost", desk)
+        return pod
+
+
+def _give_up(attempt: Attempt, why: str, desk: Desk) -> None:
+    before = _still(attempt, desk)
+    desk.attempts.save(attempts_of.finish(before, why, desk.clock()), expected=before)
+
+
+def _look_for(name: str, desk: Desk) -> Pod | None:
+    """By exact name. Absent only after several clean listings: a new pod may be listed late."""
+    for look in range(_LOOKS):
+        if look:
+            desk.sleep(_SECONDS_BETWEEN_LOOKS)
+        found = next((pod for pod in desk.cloud.list(name) if pod.name == name and pod.is_billed), None)
+        if found is not None:
+            return found
+    return None
+
+
+def _pod_request(
+    job: Job, attempt: Attempt, candidate: Candidate, desk: Desk, landlord: Landlord
+) -> PodRequest:
+    rates = {offer.gpu_id: offer.price_usd_per_hour.get(candidate.tier) for offer in landlord.offers}
+    rate = (rates.get(candidate.gpu_id) or Decimal(0)) * attempt.gpu_count
+    asked = job_file(
+        job,
+        attempt,
+        landlord.base_model,
+        api_url=landlord.public_url,
+        spent_usd=_spent_before(job, attempt, desk),
+        hourly_rate_usd=rate,
+        timings=landlord.timings,
+    )
+    secret = attempt_secret(landlord.master_secret, job.id, attempt.number, attempt.fence)
+    return PodRequest(
+        name=attempt.pod_name,
+        image=landlord.image,
+        gpu_id=candidate.gpu_id,
+        gpu_count=attempt.gpu_count,
+        tier=candidate.tier,
+        data_center_ids=candidate.data_center_ids,
+        network_volume_id=landlord.network_volume_id,
+        env={
+            "LORA_PIPELINE_JOB": json.dumps(asked, ensure_ascii=True),
+            "LORA_PIPELINE_WEBHOOK_SECRET": as_webhook_secret(secret),
+        },
+    )
+
+
+def _spent_before(job: Job, attempt: Attempt, desk: Desk) -> Decimal:
+    now = desk.clock()
+    earlier = [other for other in desk.attempts.of_job(job.id) if other.number != attempt.number]
+    return sum((other.cost_usd(now) for other in earlier), Decimal(0))
+
+
+def _move_in(
+    job: Job, attempt: Attempt, pod: Pod, desk: Desk, landlord: Landlord, *, adopted: bool
+) -> dict[str, Any]:
+    before = _still(attempt, desk)
+    live = attempts_of.adopt(before, pod)
+    if live != before:
+        live = desk.attempts.save(live, expected=before)
+    rate = pod.price_usd_per_hour
+    money = Money(
+        rate,
+        live.created_at or desk.clock(),
+        _spent_before(job, live, desk),
+        job.spend_cap_usd,
+        landlord.reserve_usd(rate),
+    )
+
+    def note(row: Progress) -> Progress:
+        return replace(row, run=job.run, money=money, intent=_intent_of(job, row))
+
+    change_progress(desk.progress, job.id, note)
+    if not adopted:
+        say(
+            desk.progress,
+            job.id,
+            desk.clock(),
+            "status",
+            f"GPU rented: {attempt.gpu_count}x {attempt.gpu_name} ({attempt.tier.value}) at ${rate}/h",
+            {
+                "pod_id": pod.id,
+                "gpu_id": attempt.gpu_id,
+                "usd_per_hour": str(rate),
+                "data_center_id": pod.data_center_id,
+            },
+        )
+    return {"attempt": attempt.number, "pod_id": pod.id, "adopted": adopted}
+
+
+def _intent_of(job: Job, row: Progress) -> Intent | None:
+    """An intent of an earlier run is over; one that came during this run stays."""
+    return row.intent if row.run == job.run else None

@@ -1,0 +1,128 @@
+"""A batch of signed trainer events: refuses old attempts, drops duplicates, stores points and lines exactly once,
+moves the checkpoint pointer after verifying the files, and lets the state machine's wait see what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain import job as transitions
+from chalicelib.domain.errors import StaleAttempt
+from chalicelib.domain.job import Checkpoint, Job, Stage, StoredFile
+from chalicelib.domain.metrics import PointBlock
+from chalicelib.domain.progress import Progress, command
+from chalicelib.domain.trainer_events import Checkpointed, Folded, fold
+from chalicelib.ports import Files, JobStore, ProgressStore, Workflow
+from chalicelib.use_cases.again import again, change_job, the_job
+from chalicelib.use_cases.evaluate_wait import evaluate_wait
+from chalicelib.use_cases.greet_agent import current_row, watched
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """The ports this use case works with. started(job): told once when training work begins."""
+
+    jobs: JobStore
+    progress: ProgressStore
+    files: Files
+    workflow: Workflow
+    started: Callable[[Job], None]
+
+
+def attempt_prefix(job_id: str, attempt: int) -> str:
+    """Where an attempt may write, and nowhere else."""
+    return f"jobs/{job_id}/attempts/{attempt}/"
+
+
+def record_events(
+    job_id: str,
+    *,
+    attempt: int,
+    fence: str,
+    incarnation: int,
+    first_sequence: int,
+    events: Sequence[Mapping[str, Any]],
+    inbox: Inbox,
+    now: datetime,
+) -> Mapping[str, Any]:
+    """The reply of contracts/trainer_event.schema.json. StaleAttempt for an old attempt or incarnation."""
+
+    def once() -> Progress:
+        before = current_row(inbox.progress.get(job_id), attempt, fence)
+        if incarnation != before.incarnation:
+            raise StaleAttempt(
+                "A newer process of this attempt has said hello. Stop.", {"incarnation": before.incarnation}
+            )
+        folded = fold(before, first_sequence, events, now)
+        # The job first: if the row is lost after that, the same batch comes again and changes nothing.
+        _carry_over(job_id, folded, inbox, now)
+        return inbox.progress.save(
+            folded.progress, expected=before, events=folded.log, block=_block(job_id, folded)
+        )
+
+    row = again(once)
+    evaluate_wait(row, workflow=inbox.workflow, now=now, heartbeat=True)
+    return {
+        "next_sequence": row.next_sequence,
+        "command": command(row),
+        "watched": watched(row, now),
+        "server_time": now.isoformat(),
+    }
+
+
+def _block(job_id: str, folded: Folded) -> PointBlock | None:
+    if not folded.rows:
+        return None
+    return PointBlock(job_id, folded.progress.revision, tuple(folded.rows))
+
+
+def _carry_over(job_id: str, folded: Folded, inbox: Inbox, now: datetime) -> None:
+    for checkpoint in folded.checkpoints:
+        problem = _missing(job_id, folded.progress.attempt, checkpoint, inbox.files)
+        if problem is None:
+            _move_pointer(job_id, folded.progress.attempt, checkpoint, inbox.jobs, now)
+        else:
+            _warn(folded, now, problem)
+    if folded.new_stage is not None:
+        before = the_job(inbox.jobs, job_id)
+        stage = Stage(folded.new_stage)
+        after = change_job(inbox.jobs, job_id, lambda job: transitions.enter_stage(job, stage, now))
+        if before.started_at is None and after.started_at is not None:
+            inbox.started(after)
+
+
+def _missing(job_id: str, attempt: int, checkpoint: Checkpointed, files: Files) -> str | None:
+    """What is wrong with the stored files; None when all are there as announced."""
+    prefix = f"{attempt_prefix(job_id, attempt)}{checkpoint.path}/"
+    for file in checkpoint.files:
+        stored = files.head(prefix + str(file["name"]))
+        if stored is None:
+            return f"Checkpoint at step {checkpoint.step} not used: {file['name']} is not in storage."
+        if int(stored["size_bytes"]) != int(file["size_bytes"]):
+            return f"Checkpoint at step {checkpoint.step} not used: {file['name']} has the wrong size in storage."
+        if stored.get("sha256") and stored["sha256"] != file["sha256"]:
+            return f"Checkpoint at step {checkpoint.step} not used: {file['name']} differs in storage."
+    return None
+
+
+def _move_pointer(job_id: str, attempt: int, checkpoint: Checkpointed, jobs: JobStore, now: datetime) -> None:
+    files = tuple(
+        StoredFile(str(file["name"]), int(file["size_bytes"]), str(file["sha256"]))
+        for file in checkpoint.files
+    )
+    newest = Checkpoint(checkpoint.step, attempt, checkpoint.path, files, checkpoint.at, checkpoint.reason)
+
+    def move(job: Job) -> Job:
+        present = job.checkpoint
+        older = present is not None and (present.attempt, present.step) > (attempt, checkpoint.step)
+        if job.attempt != attempt or older or present == newest:
+            return job
+        return replace(job, checkpoint=newest, changed_at=now)
+
+    change_job(jobs, job_id, move)
+
+
+def _warn(folded: Folded, now: datetime, message: str) -> None:
+    folded.say(now, "warning", message)

@@ -1,0 +1,189 @@
+"""The last word on a run: final status, cost, freed slot, books, and telling the people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from chalicelib.domain import end_reasons
+from chalicelib.domain import job as transitions
+from chalicelib.domain.attempt import Attempt, AttemptStatus
+from chalicelib.domain.cost import TRAINING_COMPUTE, CostRecord, attempt_key, month_of
+from chalicelib.domain.end_reasons import EndReason
+from chalicelib.domain.job import Job, JobStatus
+from chalicelib.domain.progress import Progress
+from chalicelib.domain.queue import release
+from chalicelib.domain.termination import Termination
+from chalicelib.ports import AttemptStore, CostStore, JobStore, ProgressStore, TerminationStore
+from chalicelib.use_cases.again import again, change_progress, the_job
+from chalicelib.use_cases.say import say
+
+MOST_CAPACITY_MISSES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The ports this use case works with. tell(kind, job): notifications of that kind to the job's creator."""
+
+    jobs: JobStore
+    progress: ProgressStore
+    attempts: AttemptStore
+    terminations: TerminationStore
+    costs: CostStore
+    tell: Callable[[str, Job], None]
+
+
+def settle_job(
+    job_id: str, run: int, *, books: Books, timings: Mapping[str, float], now: datetime
+) -> dict[str, Any]:
+    """{failed, error, cause, status}. Settling twice settles once; an older run settles nothing."""
+    job = the_job(books.jobs, job_id)
+    if job.run != run:
+        return {
+            "failed": False,
+            "error": "",
+            "cause": "another run has taken over",
+            "status": job.status.value,
+        }
+    before_status = job.status
+    if not job.is_final and job.status is not JobStatus.QUEUED:
+        job = again(lambda: _settle(job_id, books, timings, now))
+    _write_books(job, books, now)
+    _close_row(job, books)
+    if job.status is not before_status:
+        _announce(job, before_status, books, now)
+    failed = job.status is JobStatus.FAILED
+    error = (
+        job.ending.error
+        if job.ending and job.ending.error
+        else (job.end_reason.value if job.end_reason else "")
+    )
+    return {
+        "failed": failed,
+        "error": error or "Failed",
+        "cause": job.end_sentence,
+        "status": job.status.value,
+    }
+
+
+def _settle(job_id: str, books: Books, timings: Mapping[str, float], now: datetime) -> Job:
+    job = the_job(books.jobs, job_id)
+    attempts = books.attempts.of_job(job_id)
+    open_attempts = [attempt for attempt in attempts if attempt.status is not AttemptStatus.ENDED]
+    for attempt in open_attempts:
+        books.terminations.add(
+            Termination(attempt.pod_name, attempt.pod_id or "", job_id, now, "open at settlement")
+        )
+    row = books.progress.get(job_id) or Progress(job_id)
+    settled = _outcome(job, row, attempts, timings, now)
+    settled = replace(settled, cleanup_pending=bool(open_attempts))
+    if settled.status is JobStatus.CANCELLING:
+        return settled if settled == job else books.jobs.save(settled, expected=job)
+    slots = books.jobs.slots()
+    saved, _ = books.jobs.save_with_slots(
+        settled, expected=job, slots=release(slots, job_id), expected_slots=slots
+    )
+    return saved
+
+
+def _outcome(job: Job, row: Progress, attempts: Any, timings: Mapping[str, float], now: datetime) -> Job:
+    """What the ending means. A cancelled job whose pod is still billed stays cancelling."""
+    error = job.ending.error if job.ending else ""
+    spent = total_usd(attempts, now)
+    if error == "" and job.model_id is not None:
+        early = bool(row.artifacts and row.artifacts.get("summary", {}).get("ended_by") == "finish")
+        reason = EndReason.SPEND_CAP if early else EndReason.COMPLETED
+        return transitions.complete(job, job.model_id, reason, spent, now)
+    if error == "PauseRequested" and job.status is JobStatus.PAUSING:
+        return replace(transitions.pause(job, now), cost_usd=spent)
+    if error == "NoCapacity" and job.status in {JobStatus.PROVISIONING, JobStatus.RECOVERING}:
+        return _requeue(job, timings, now)
+    if job.status is JobStatus.CANCELLING:
+        error = "JobCancelled"
+        if any(attempt.status is not AttemptStatus.ENDED for attempt in attempts):
+            return replace(job, cost_usd=spent, changed_at=now)
+    trainer = row.trainer_error or {}
+    # A run that ended well without a model did not end well.
+    reason = (
+        EndReason.ARTIFACTS_INCOMPLETE
+        if error == ""
+        else end_reasons.of_error(error, trainer.get("end_reason"))
+    )
+    detail = _detail(job, reason, trainer)
+    return transitions.end(job, reason, detail, spent, now)
+
+
+def _detail(job: Job, reason: EndReason, trainer: Mapping[str, Any]) -> str:
+    if reason is EndReason.USER_CANCELLED:
+        return ""
+    if trainer.get("message"):
+        return str(trainer["message"])[:500]
+    return job.ending.cause[:500] if job.ending and reason is not EndReason.INTERNAL_ERROR else ""
+
+
+def _requeue(job: Job, timings: Mapping[str, float], now: datetime) -> Job:
+    if job.capacity_misses >= MOST_CAPACITY_MISSES:
+        return transitions.end(job, EndReason.NO_CAPACITY, "", Decimal(0), now)
+    wait_seconds = min(600.0, timings["no_capacity_backoff_seconds"] * 2 ** min(job.capacity_misses, 4))
+    return transitions.requeue(job, now + timedelta(seconds=wait_seconds), now)
+
+
+def total_usd(attempts: Any, now: datetime) -> Decimal:
+    return sum((attempt.cost_usd(now) for attempt in attempts), Decimal(0))
+
+
+def _write_books(job: Job, books: Books, now: datetime) -> None:
+    for attempt in books.attempts.of_job(job.id):
+        if attempt.pod_id is not None:
+            books.costs.put(cost_record(job, attempt, now))
+
+
+def cost_record(job: Job, attempt: Attempt, now: datetime) -> CostRecord:
+    """The line of the books for one attempt, provisional until the provider's bill is known."""
+    at = attempt.ended_at or now
+    return CostRecord(
+        job_id=job.id,
+        key=attempt_key(attempt.number),
+        type=TRAINING_COMPUTE,
+        amount_usd=attempt.cost_usd(now),
+        gpu_name=attempt.gpu_name,
+        gpu_count=attempt.gpu_count,
+        duration_seconds=round(attempt.seconds(now)),
+        at=at,
+        month=month_of(at),
+        attempt=attempt.number,
+        provisional=attempt.billed_usd is None,
+        person_id=job.created_by.id,
+    )
+
+
+def _close_row(job: Job, books: Books) -> None:
+    """No fence: a pod that still talks gets 409 and stops."""
+
+    def close(row: Progress) -> Progress:
+        if row.run > job.run or (row.token is None and row.fence == ""):
+            return row
+        return replace(row, token=None, waiting_for=None, fence="", intent=None)
+
+    change_progress(books.progress, job.id, close)
+
+
+def _announce(job: Job, before: JobStatus, books: Books, now: datetime) -> None:
+    say(
+        books.progress,
+        job.id,
+        now,
+        "error" if job.status is JobStatus.FAILED else "status",
+        f"{before.value} → {job.status.value}" + (f": {job.end_sentence}" if job.end_sentence else ""),
+        {"old_status": before.value, "new_status": job.status.value, "end_reason": job.end_reason},
+    )
+    kinds = {
+        JobStatus.COMPLETED: ("job_completed", "artifact_ready"),
+        JobStatus.FAILED: ("job_failed",),
+        JobStatus.CANCELLED: ("job_cancelled",),
+    }
+    for kind in kinds.get(job.status, ()):
+        books.tell(kind, job)

@@ -1,0 +1,202 @@
+"""The net under the whole lifecycle, once a minute: the provider's own list is the truth about what is billed.
+
+If either read fails nothing is done: a list that is not known to be whole proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from chalicelib.domain import attempt as attempts_of
+from chalicelib.domain.attempt import Attempt, AttemptStatus
+from chalicelib.domain.gpu import Pod, PodName
+from chalicelib.domain.job import ACTIVE, Job, JobStatus
+from chalicelib.domain.progress import Intent, Progress, check_money, stronger
+from chalicelib.domain.termination import Termination
+from chalicelib.ports import (
+    AttemptStore,
+    GpuCloud,
+    JobStore,
+    Notifier,
+    ProgressStore,
+    TerminationStore,
+    Workflow,
+)
+from chalicelib.use_cases.again import change_job, change_progress
+from chalicelib.use_cases.evaluate_wait import evaluate_wait
+
+# A claim or a signal younger than this may still be on its way.
+_GRACE = timedelta(seconds=45)
+
+
+@dataclass(frozen=True, slots=True)
+class Broom:
+    """The ports the sweeper works with. settle(job_id, run): the settlement of a run whose pods are gone at last."""
+
+    deployment: str
+    jobs: JobStore
+    progress: ProgressStore
+    attempts: AttemptStore
+    terminations: TerminationStore
+    cloud: GpuCloud
+    workflow: Workflow
+    notifier: Notifier
+    settle: Callable[[str, int], object]
+    timings: Mapping[str, float]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    leaked_pods: tuple[str, ...]
+    restarted_runs: tuple[str, ...]
+    terminations_open: int
+
+
+def sweep_pods(broom: Broom) -> Swept:
+    pods = broom.cloud.list(f"{broom.deployment}-job_")
+    active = [job for status in sorted(ACTIVE) for job in broom.jobs.by_status(status)]
+    leaked = tuple(pod.name for pod in pods if pod.is_billed and _is_stray(pod, broom))
+    for pod in pods:
+        if pod.name in leaked:
+            _remove_stray(pod, broom)
+    by_name = {pod.name: pod for pod in pods}
+    for job in active:
+        _resample(job, by_name, broom)
+        _signal_again(job, broom)
+    left = _work_terminations(by_name, broom)
+    restarted = tuple(job.id for job in active if _restart_if_dead(job, broom))
+    return Swept(leaked, restarted, left)
+
+
+def _is_stray(pod: Pod, broom: Broom) -> bool:
+    """Unknown, superseded or finished. Judged by the job's own row, read now, not by an index."""
+    name = PodName.parse(pod.name)
+    if name is None or name.deployment != broom.deployment:
+        return False
+    job = broom.jobs.get(name.job_id)
+    if job is None or job.status not in ACTIVE or job.attempt != name.attempt:
+        return True
+    attempt = broom.attempts.get(job.id, name.attempt)
+    if attempt is None or attempt.status is AttemptStatus.ENDED or attempt.fence != name.fence:
+        return True
+    return attempt.pod_id is not None and attempt.pod_id != pod.id
+
+
+def _remove_stray(pod: Pod, broom: Broom) -> None:
+    broom.cloud.delete(pod.id)
+    name = PodName.parse(pod.name)
+    broom.terminations.add(Termination(pod.name, pod.id, name.job_id if name else None, broom.now, "stray"))
+
+
+def _resample(job: Job, by_name: Mapping[str, Pod], broom: Broom) -> None:
+    """The pod's own price now, and what the spend cap says about it."""
+    attempt = broom.attempts.get(job.id, job.attempt)
+    pod = by_name.get(attempt.pod_name) if attempt else None
+    if attempt is None or pod is None or not pod.is_billed or attempt.status is not AttemptStatus.LIVE:
+        return
+    sampled = attempts_of.sample_rate(attempt, pod, broom.now)
+    if sampled is not attempt:
+        sampled = broom.attempts.save(sampled, expected=attempt)
+    _check_cap(job, sampled, broom)
+
+
+def _check_cap(job: Job, attempt: Attempt, broom: Broom) -> None:
+    def recount(row: Progress) -> Progress:
+        money = row.money
+        if money is None or row.attempt != attempt.number:
+            return row
+        if money.rate_usd_per_hour != attempt.rate_usd_per_hour:
+            # Seconds until now were paid at the old price.
+            money = replace(
+                money,
+                spent_before_usd=money.spent_usd(broom.now),
+                billed_since=broom.now,
+                rate_usd_per_hour=attempt.rate_usd_per_hour,
+                reserve_usd=_scaled(money.reserve_usd, attempt.rate_usd_per_hour, money.rate_usd_per_hour),
+            )
+            row = replace(row, money=money)
+        return check_money(row, broom.now)
+
+    row = change_progress(broom.progress, job.id, recount)
+    evaluate_wait(row, workflow=broom.workflow, now=broom.now, heartbeat=False)
+
+
+def _scaled(reserve: Decimal, new_rate: Decimal, old_rate: Decimal) -> Decimal:
+    return reserve if old_rate == 0 else reserve * new_rate / old_rate
+
+
+def _signal_again(job: Job, broom: Broom) -> None:
+    """An intent that is in the job and never reached the wait."""
+    intents = {JobStatus.CANCELLING: Intent.CANCEL, JobStatus.PAUSING: Intent.PAUSE}
+    intent = intents.get(job.status)
+    if intent is None or broom.now - job.changed_at < _GRACE:
+        return
+    row = change_progress(
+        broom.progress,
+        job.id,
+        lambda row: row if row.intent is intent else replace(row, intent=stronger(row.intent, intent)),
+    )
+    evaluate_wait(row, workflow=broom.workflow, now=broom.now, heartbeat=False)
+
+
+def _work_terminations(by_name: Mapping[str, Pod], broom: Broom) -> int:
+    """Deletes again what is still billed; closes what is gone. Returns how many stay open."""
+    still_open = 0
+    for termination in broom.terminations.open():
+        pod = by_name.get(termination.pod_name)
+        if pod is not None and pod.is_billed:
+            still_open += 1
+            broom.cloud.delete(pod.id)
+            _alert_once(termination, broom)
+            continue
+        broom.terminations.close(termination)
+        _close_attempt(termination, broom)
+    return still_open
+
+
+def _alert_once(termination: Termination, broom: Broom) -> None:
+    overdue = timedelta(seconds=broom.timings["termination_alert_seconds"])
+    if termination.alerted or broom.now - termination.since < overdue:
+        return
+    broom.notifier.alert_operations(
+        subject=f"GPU still billed: {termination.pod_name}",
+        text=f"Deletion was asked {broom.now - termination.since} ago ({termination.reason}). See docs/operations.md.",
+    )
+    broom.terminations.add(replace(termination, alerted=True))
+
+
+def _close_attempt(termination: Termination, broom: Broom) -> None:
+    name = PodName.parse(termination.pod_name)
+    if name is None:
+        return
+    attempt = broom.attempts.get(name.job_id, name.attempt)
+    if attempt is not None and attempt.pod_name == termination.pod_name:
+        ended = attempts_of.finish(attempt, "terminated", broom.now)
+        if ended is not attempt:
+            broom.attempts.save(ended, expected=attempt)
+    job = broom.jobs.get(name.job_id)
+    if job is not None and job.cleanup_pending:
+        change_job(
+            broom.jobs,
+            job.id,
+            lambda before: replace(before, cleanup_pending=False, changed_at=broom.now),
+        )
+        broom.settle(job.id, job.run)
+
+
+def _restart_if_dead(job: Job, broom: Broom) -> bool:
+    """A claim without an execution, or an execution that died: a new run takes over the live attempt."""
+    if job.cleanup_pending or broom.now - job.changed_at < _GRACE:
+        return False
+    if broom.workflow.is_running(job.id, job.run):
+        return False
+    fresh = broom.jobs.get(job.id)
+    if fresh is None or fresh.run != job.run or fresh.status not in ACTIVE:
+        return False
+    restarted = broom.jobs.save(replace(fresh, run=fresh.run + 1, changed_at=broom.now), expected=fresh)
+    broom.workflow.start(restarted.id, restarted.run, broom.timings)
+    return True

@@ -1,0 +1,289 @@
+"""Jobs as the API shows them: contracts/examples/job.json, job_list.json, live.json."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from chalicelib import views_stages
+from chalicelib.domain import end_reasons
+from chalicelib.domain.attempt import Attempt, AttemptStatus
+from chalicelib.domain.catalogue import reason_label
+from chalicelib.domain.gpu import Tier
+from chalicelib.domain.job import CANCELLABLE, DELETABLE, Job, JobStatus
+from chalicelib.domain.person import Person
+from chalicelib.domain.progress import LogEvent, Progress
+from chalicelib.views_catalog import configuration_json, estimate_json, iso, usd
+
+_BADGES: dict[JobStatus, tuple[str, str, bool]] = {
+    JobStatus.PENDING_CONFIGURATION: ("Draft", "neutral", False),
+    JobStatus.QUEUED: ("Queued", "queued", False),
+    JobStatus.PROVISIONING: ("Provisioning", "provisioning", True),
+    JobStatus.RUNNING: ("Running", "running", True),
+    JobStatus.RECOVERING: ("Recovering", "warning", True),
+    JobStatus.PAUSING: ("Pausing", "paused", True),
+    JobStatus.PAUSED: ("Paused", "paused", False),
+    JobStatus.CANCELLING: ("Cancelling", "cancelled", True),
+    JobStatus.CANCELLED: ("Cancelled", "cancelled", False),
+    JobStatus.COMPLETED: ("Completed", "completed", False),
+    JobStatus.FAILED: ("Failed", "failed", False),
+}
+_STAGE_LABELS = {name: label for name, label, _, _ in views_stages.STAGES}
+
+
+def person_json(person: Person) -> dict[str, Any]:
+    return {"id": person.id, "name": person.name, "email": person.email, "role": person.role}
+
+
+def badge(job: Job) -> dict[str, Any]:
+    label, tone, pulsing = _BADGES[job.status]
+    if job.status is JobStatus.RUNNING and job.stage is not None:
+        label = _STAGE_LABELS[job.stage.value]
+        tone = "running" if job.stage.value == "training" else "provisioning"
+    return {"label": label, "tone": tone, "pulsing": pulsing}
+
+
+def allowed_actions(job: Job) -> list[str]:
+    actions = []
+    if job.status is JobStatus.PENDING_CONFIGURATION:
+        actions += ["start", "edit"]
+    if job.status in CANCELLABLE:
+        actions.append("cancel")
+    if job.status in DELETABLE and not job.cleanup_pending:
+        actions.append("delete")
+    return [*actions, "edit_metadata"]
+
+
+def status_sentence(job: Job, row: Progress) -> str:
+    """One sentence: where the job stands, or why it ended."""
+    if job.cancellation is not None and job.status in {JobStatus.CANCELLED, JobStatus.CANCELLING}:
+        label = reason_label(job.cancellation.reason) or job.cancellation.reason
+        who = f"Cancelled by {job.cancellation.requested_by.name}: {label}."
+        return who + (" GPU cleanup pending." if job.cleanup_pending else "")
+    if job.is_final:
+        return job.end_sentence
+    sentences = {
+        JobStatus.PENDING_CONFIGURATION: "A draft: nothing is billed until it is started.",
+        JobStatus.QUEUED: "Waiting for a free slot."
+        if job.not_before is None
+        else "No GPU was available; trying again soon.",
+        JobStatus.PROVISIONING: "Provisioning GPU... Estimated time: 2-5 minutes",
+        JobStatus.RECOVERING: "Recovering from checkpoint..." if job.checkpoint else "Recovering...",
+        JobStatus.PAUSING: "Saving a checkpoint before the GPU is released...",
+        JobStatus.PAUSED: "Paused. No GPU is billed.",
+    }
+    if job.status in sentences:
+        return sentences[job.status]
+    return views_stages.progress_json(job, row, job.changed_at)["message"] or "Starting the trainer..."
+
+
+def job_view(job: Job, row: Progress | None, attempts: Sequence[Attempt], now: datetime) -> dict[str, Any]:
+    """Everything the job page shows besides points and events."""
+    row = row or Progress(job.id)
+    return {
+        **_common(job, row),
+        "notes": job.notes,
+        "client_id": job.client_id,
+        "project_id": job.project_id,
+        "run": job.run,
+        "dataset": {
+            "id": job.dataset.id,
+            "name": job.dataset.name,
+            "format": job.dataset.format,
+            "conversations": job.dataset.conversations,
+            "training_pairs": job.dataset.training_pairs,
+            "tokens": job.dataset.tokens,
+        },
+        "configuration": configuration_json(job.configuration),
+        "sample_questions": list(job.sample_questions),
+        "estimate": estimate_json(job.estimate) if job.estimate else None,
+        "progress": views_stages.progress_json(job, row, now),
+        "stages": views_stages.stages_json(job, row),
+        "latest_metrics": views_stages.latest_json(row),
+        "cost": cost_json(job, attempts, row, now),
+        "attempts": [_attempt(attempt, now) for attempt in attempts],
+        "checkpoint": None
+        if job.checkpoint is None
+        else {
+            "step": job.checkpoint.step,
+            "at": iso(job.checkpoint.at),
+            "size_bytes": job.checkpoint.size_bytes,
+            "attempt": job.checkpoint.attempt,
+        },
+        "certificate": dict(row.certificate) if row.certificate else None,
+        "cancellation": _cancellation(job),
+        "error": _error(job, row),
+        "links": {"self": f"/api/jobs/{job.id}", "page": f"/training-jobs/{job.id}"},
+    }
+
+
+def _common(job: Job, row: Progress) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "name": job.name,
+        "description": job.description,
+        "tags": list(job.tags),
+        "status": job.status.value,
+        "stage": job.stage.value if job.stage else None,
+        "end_reason": job.end_reason.value if job.end_reason else None,
+        "status_sentence": status_sentence(job, row),
+        "badge": badge(job),
+        "is_final": job.is_final,
+        "allowed_actions": allowed_actions(job),
+        "created_by": person_json(job.created_by),
+        "created_at": iso(job.created_at),
+        "queued_at": iso(job.queued_at) if job.queued_at else None,
+        "started_at": iso(job.started_at) if job.started_at else None,
+        "ended_at": iso(job.ended_at) if job.ended_at else None,
+        "changed_at": iso(job.changed_at),
+        "model_id": job.model_id,
+    }
+
+
+def job_row(job: Job, row: Progress | None = None, now: datetime | None = None) -> dict[str, Any]:
+    """One line of the jobs list. Without a progress row, what changes every few seconds shows its start."""
+    row = row or Progress(job.id)
+    at = now or job.changed_at
+    progress = views_stages.progress_json(job, row, at)
+    configuration = configuration_json(job.configuration)
+    values = job.configuration.hyperparameters
+    money = row.money
+    spent = job.cost_usd or (money.spent_usd(at) if money and not job.is_final else Decimal(0))
+    estimate = job.estimate
+    return {
+        **_common(job, row),
+        "dataset": {"id": job.dataset.id, "name": job.dataset.name},
+        "configuration": {
+            "preset_id": configuration["preset_id"],
+            "preset_name": configuration["preset_name"],
+            "summary": configuration["summary"],
+            "gpu_name": job.configuration.gpu.name,
+            "gpu_tier": job.configuration.gpu.tier.value,
+            "base_model_name": configuration["base_model"]["name"],
+            "tooltip": f"Rank: {values.rank}, LR: {values.learning_rate:g}, Epochs: {values.epochs}, Batch: {values.batch_size}",
+        },
+        "progress": {key: progress[key] for key in ("percent", "step", "total_steps")},
+        "duration_seconds": progress["elapsed_seconds"],
+        "estimated_hours": None
+        if estimate is None
+        else {"low": round(estimate.duration_hours.low, 2), "high": round(estimate.duration_hours.high, 2)},
+        "cost": {
+            "spent_usd": usd(spent),
+            "estimated_low_usd": usd(estimate.cost_usd.low) if estimate else None,
+            "estimated_high_usd": usd(estimate.cost_usd.high) if estimate else None,
+            "hourly_rate_usd": str(estimate.hourly_rate_usd) if estimate else None,
+        },
+        "highlights": {},
+    }
+
+
+def cost_json(job: Job, attempts: Sequence[Attempt], row: Progress, now: datetime) -> dict[str, Any]:
+    """Money of the job: Σ pod lifetimes × the pods' own rates; provisional until the provider's bill is known."""
+    spent = sum((attempt.cost_usd(now) for attempt in attempts), Decimal(0))
+    live = [attempt for attempt in attempts if attempt.status is AttemptStatus.LIVE]
+    estimate = job.estimate
+    high = estimate.cost_usd.high if estimate else None
+    rate = live[-1].rate_usd_per_hour if live else (estimate.hourly_rate_usd if estimate else Decimal(0))
+    remaining = views_stages.progress_json(job, row, now)["remaining_seconds"]
+    projected = None
+    if remaining is not None and live:
+        projected = usd(spent + rate * Decimal(remaining) / 3600)
+    share = float(spent / high * 100) if high else 0.0
+    return {
+        "spent_usd": _small(spent),
+        "estimated_low_usd": usd(estimate.cost_usd.low) if estimate else None,
+        "estimated_high_usd": usd(high) if high is not None else None,
+        "spend_cap_usd": usd(job.spend_cap_usd) if job.spend_cap_usd is not None else None,
+        "projected_usd": projected,
+        "hourly_rate_usd": str(rate),
+        "tier": (live[-1].tier if live else job.configuration.gpu.tier).value,
+        "percent_of_estimate": round(share, 1),
+        "provisional": any(attempt.billed_usd is None for attempt in attempts),
+        "accruing": bool(live),
+        "cleanup_pending": job.cleanup_pending,
+        "level": "over" if share > 100 else "near" if share >= 80 else "ok",
+    }
+
+
+def _small(amount: Decimal) -> str:
+    """Cents; below ten cents four places, so that a short run does not read as free."""
+    return usd(amount) if amount >= Decimal("0.1") or amount == 0 else str(amount.quantize(Decimal("0.0001")))
+
+
+def _attempt(attempt: Attempt, now: datetime) -> dict[str, Any]:
+    return {
+        "attempt": attempt.number,
+        "pod_id": attempt.pod_id,
+        "pod_name": attempt.pod_name,
+        "gpu": attempt.gpu_name,
+        "tier": Tier(attempt.tier).value,
+        "data_center_id": attempt.data_center_id,
+        "hourly_rate_usd": str(attempt.rate_usd_per_hour),
+        "status": attempt.status.value,
+        "requested_at": iso(attempt.requested_at),
+        "created_at": iso(attempt.created_at) if attempt.created_at else None,
+        "ended_at": iso(attempt.ended_at) if attempt.ended_at else None,
+        "billed_seconds": round(attempt.seconds(now)),
+        "cost_usd": _small(attempt.cost_usd(now)),
+        "resumed_from_step": attempt.resumed_from_step,
+        "end": attempt.end,
+    }
+
+
+def _cancellation(job: Job) -> dict[str, Any] | None:
+    asked = job.cancellation
+    if asked is None:
+        return None
+    return {
+        "reason": asked.reason,
+        "reason_label": reason_label(asked.reason) or asked.reason,
+        "notes": asked.notes,
+        "requested_by": person_json(asked.requested_by),
+        "requested_at": iso(asked.requested_at),
+    }
+
+
+def _error(job: Job, row: Progress) -> dict[str, Any] | None:
+    if job.status is not JobStatus.FAILED or job.end_reason is None:
+        return None
+    trainer = row.trainer_error or {}
+    return {
+        "end_reason": job.end_reason.value,
+        "title": end_reasons.title(job.end_reason),
+        "message": str(trainer.get("message") or job.end_sentence),
+        "stack": trainer.get("stack"),
+        "at": iso(job.ended_at) if job.ended_at else None,
+    }
+
+
+def event_json(event: LogEvent) -> dict[str, Any]:
+    return {
+        "id": f"{event.number:012d}",
+        "at": iso(event.at),
+        "type": event.type,
+        "message": event.message,
+        "attempt": event.attempt,
+        "data": dict(event.data),
+    }
+
+
+def cursor_of(job: Job, row: Progress) -> str:
+    """Opaque to clients: job version, progress version, points revision, number of log lines."""
+    text = f"{job.version}:{row.version}:{row.revision}:{row.event_count}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str | None) -> tuple[int, int, int, int]:
+    """All zero (everything is new) for none and for one that cannot be read."""
+    if not cursor:
+        return (0, 0, 0, 0)
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        parts = base64.urlsafe_b64decode(padded.encode("ascii")).decode("ascii").split(":")
+        job, row, revision, events = (int(part) for part in parts)
+    except ValueError:
+        return (0, 0, 0, 0)
+    return (job, row, revision, events)

@@ -1,0 +1,154 @@
+"""The four stages and the newest metrics of a job as its page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain.job import Job, JobStatus
+from chalicelib.domain.progress import Progress, StageRecord
+from chalicelib.views_catalog import iso
+
+STAGES: Sequence[tuple[str, str, int, str]] = (
+    ("preprocessing", "Preprocessing", 5, "Est. 2-5 min"),
+    ("model_loading", "Model Loading", 10, "Est. 10-15 min"),
+    ("training", "Training", 80, ""),
+    ("finalization", "Finalization", 5, "Est. 5-10 min"),
+)
+METRICS = (
+    "training_loss",
+    "validation_loss",
+    "learning_rate",
+    "grad_norm",
+    "tokens_per_second",
+    "gpu_utilization",
+    "gpu_memory_gb",
+    "gpu_memory_total_gb",
+    "perplexity",
+)
+_FLAT = 0.005
+
+
+def stages_json(job: Job, row: Progress) -> list[dict[str, Any]]:
+    return [_stage(job, row, name, label, weight, usual) for name, label, weight, usual in STAGES]
+
+
+def _stage(job: Job, row: Progress, name: str, label: str, weight: int, usual: str) -> dict[str, Any]:
+    record = row.stages.get(name, StageRecord())
+    state = record.state
+    if job.is_final and state == "active":
+        state = "failed" if job.status is JobStatus.FAILED else "stopped"
+    progress, message = record.progress, record.message
+    if name == "training" and state == "active":
+        total = _total_steps(job, row)
+        progress = min(1.0, row.step / total) if total else 0.0
+        message = training_sentence(job, row)
+    error = None
+    if state == "failed":
+        error = {
+            "title": job.end_reason.value.replace("_", " ").title() if job.end_reason else "Failed",
+            "message": job.end_sentence,
+        }
+    return {
+        "id": name,
+        "label": label,
+        "state": state,
+        "weight": weight,
+        "message": message,
+        "progress": round(progress, 4),
+        "started_at": iso(record.started_at) if record.started_at else None,
+        "completed_at": iso(record.completed_at) if record.completed_at else None,
+        "duration_seconds": _seconds(record),
+        "estimate": usual or _training_estimate(job),
+        "error": error,
+    }
+
+
+def _seconds(record: StageRecord) -> int | None:
+    if record.started_at is None or record.completed_at is None:
+        return None
+    return round((record.completed_at - record.started_at).total_seconds())
+
+
+def _training_estimate(job: Job) -> str | None:
+    if job.estimate is None:
+        return None
+    hours = job.estimate.duration_hours
+    if hours.high < 1:
+        return f"Est. {max(1, round(hours.low * 60))}-{max(2, round(hours.high * 60))} min"
+    return f"Est. {hours.low:.0f}-{max(hours.high, hours.low + 1):.0f} hrs"
+
+
+def training_sentence(job: Job, row: Progress) -> str:
+    """`Training epoch 2/3 - Step 520/942... Loss: 0.3420 (↓ improving)`"""
+    total = _total_steps(job, row)
+    epochs = int((row.plan or {}).get("epochs") or job.configuration.hyperparameters.epochs)
+    epoch = min(epochs, max(1, int(row.epoch) + (0 if row.epoch == int(row.epoch) and row.epoch > 0 else 1)))
+    sentence = f"Training epoch {epoch}/{epochs} - Step {row.step:,}/{total:,}..."
+    loss, before = row.latest.get("training_loss"), row.previous.get("training_loss")
+    if loss is None:
+        return sentence
+    return f"{sentence} Loss: {loss:.4f} ({_trend(loss, before)})"
+
+
+def _trend(loss: float, before: float | None) -> str:
+    if before is None or abs(loss - before) <= _FLAT * abs(before):
+        return "→ stable"
+    return "↓ improving" if loss < before else "↑ increasing"
+
+
+def _total_steps(job: Job, row: Progress) -> int:
+    planned = (row.plan or {}).get("total_steps")
+    return int(planned or (job.estimate.total_steps if job.estimate else 0))
+
+
+def progress_json(job: Job, row: Progress, now: datetime) -> dict[str, Any]:
+    total = _total_steps(job, row)
+    hourly = steps_per_hour(row)
+    done = job.status is JobStatus.COMPLETED
+    ended = job.ended_at or now
+    remaining = None
+    if hourly and not job.is_final and row.stages.get("training", StageRecord()).state == "active":
+        remaining = round(max(0, total - row.step) * 3600 / hourly) + 60
+    return {
+        "percent": 100.0 if done else round(min(100.0, 100 * row.step / total), 1) if total else 0.0,
+        "step": row.step,
+        "total_steps": total,
+        "epoch": round(row.epoch, 2),
+        "epochs": int((row.plan or {}).get("epochs") or job.configuration.hyperparameters.epochs),
+        "elapsed_seconds": round((ended - job.started_at).total_seconds()) if job.started_at else 0,
+        "remaining_seconds": remaining,
+        "steps_per_hour": hourly,
+        "message": _message(job, row),
+    }
+
+
+def steps_per_hour(row: Progress) -> float | None:
+    """From the recent pace only: set-up never slows it down, a slow-down shows at once."""
+    if len(row.pace) < 2:
+        return None
+    (first_at, first), (last_at, last) = row.pace[0], row.pace[-1]
+    if last_at <= first_at or last <= first:
+        return None
+    return round((last - first) * 3600 / (last_at - first_at), 1)
+
+
+def _message(job: Job, row: Progress) -> str | None:
+    if job.stage is None or job.is_final:
+        return None
+    if job.stage.value == "training":
+        return training_sentence(job, row)
+    record = row.stages.get(job.stage.value)
+    return record.message if record else None
+
+
+def latest_json(row: Progress) -> dict[str, Any]:
+    """Newest value of each metric with the one before, for trends."""
+    latest: Mapping[str, Any] = row.latest
+    return {
+        "step": latest.get("step"),
+        "at": latest.get("at"),
+        **{name: {"value": latest.get(name), "previous": row.previous.get(name)} for name in METRICS},
+        "steps_per_hour": {"value": steps_per_hour(row), "previous": None},
+    }

@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import Any
 
 import pytest
-from chalice import Chalice
+from chalice import Chalice  # type: ignore[attr-defined]
 from chalice.test import Client
 from chalicelib import bootstrap
 from chalicelib.domain.identity import Role, User

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from chalicelib.adapters.notifications import AwsNotifier
 from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
 REGION = "eu-west-1"

@@ -23,7 +23,7 @@ TOLERANCE_SECONDS = 300
 
 
 def validator(schema: str, part: str | None = None) -> Draft202012Validator:
-    """A validator of one contract, or of its `request` or `reply` part, that resolves references between contracts."""
+    """A validator of one contract, or of its `request` or `reply` part; references between contracts resolve."""
     loaded = {path.name: json.loads(path.read_text()) for path in CONTRACTS.glob("*.schema.json")}
     registry: Registry[Any] = Registry().with_resources(
         (name, Resource.from_contents(content)) for name, content in loaded.items()

@@ -14,6 +14,7 @@ from trainer.pod import Pod, open_pod, report_bad_job
 from trainer.report import Hello
 from trainer.resources import Machine, inspect_machine
 from trainer.session import open_session
+from trainer.signals import Termination
 
 
 def recipe(pod: Pod, machine: Machine, hello: Hello) -> None:
@@ -74,6 +75,7 @@ def main() -> int:
         return 0
     machine = inspect_machine()
     with open_pod(job, environment) as pod:
+        Termination(pod.terminate).install()
         guarded(pod, machine, recipe)
         idle(pod)
     return 0

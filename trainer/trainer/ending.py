@@ -55,6 +55,9 @@ def guarded(pod: Pod, machine: Machine, recipe: Callable[[Pod, Machine, Hello], 
         pod.transfers.cancelled.set()
         pod.conclude("superseded")
     except StoppedError as stop:
+        if stop.cause == "paused" and pod.settle is not None:
+            # During finalization the last checkpoint may still be travelling.
+            pod.settle()
         pod.report.say(events.note("stopping", STOP_MESSAGES[stop.cause], stop.cause), True)
         if stop.cause != "silence":
             pod.conclude(stop.cause)

@@ -21,7 +21,7 @@ from trainer.dead_man import DeadMan, PodIdentity, delete_own_pod
 from trainer.errors import StoppedError, SupersededError
 from trainer.report import Hello, Reporter
 from trainer.resources import Machine
-from trainer.signals import BUDGET_SECONDS, Termination
+from trainer.signals import BUDGET_SECONDS
 from trainer.spool import Spool
 from trainer.upload import Transfers
 from trainer.webhooks import ControlPlane
@@ -29,12 +29,12 @@ from trainer.webhooks import ControlPlane
 log = logging.getLogger(__name__)
 
 NOTICE_SECONDS = 1.0
-STOP_COMMANDS = {"pause": "paused", "cancel": "cancelled"}
 
 
 @dataclass
 class Pod:
-    """What the recipe works with. `save_on_termination` is set while there is something to save."""
+    """What the recipe works with. `save_on_termination` is set while there is something to save,
+    `settle` waits until checkpoints on their way are stored."""
 
     job: Job
     environment: Environment
@@ -44,6 +44,7 @@ class Pod:
     dead_man: DeadMan
     started_at: float
     save_on_termination: Callable[[float], None] | None = None
+    settle: Callable[[], object] | None = None
     ended: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
@@ -112,7 +113,7 @@ class Pod:
 
 @contextmanager
 def open_pod(job: Job, environment: Environment) -> Iterator[Pod]:
-    """Connect a pod: clients, spool, reporting, dead man and signals. Call from the main thread."""
+    """Connect a pod: clients, spool, reporting and dead man."""
     folder = environment.work_dir_for(job)
     folder.mkdir(parents=True, exist_ok=True)
     address = parse_address(environment.job_text)
@@ -130,7 +131,6 @@ def open_pod(job: Job, environment: Environment) -> Iterator[Pod]:
             lambda: report.silent_seconds, job.dead_man_seconds, lambda: delete_own_pod(identity, client)
         )
         pod = Pod(job, environment, folder, report, transfers, dead_man, _attempt_started_at(folder, job))
-        Termination(pod.terminate).install()
         dead_man.start()
         try:
             yield pod

@@ -24,6 +24,8 @@ from trainer.progress import Progress
 from trainer.resources import Machine
 from trainer.state import RandomState
 
+PAUSE_UPLOAD_SECONDS = 3600.0
+
 
 @dataclass
 class Session:
@@ -106,6 +108,7 @@ def open_session(
         evidence=start.evidence,
     )
     pod.save_on_termination = lambda deadline: save_at_once(session, deadline)
+    pod.settle = lambda: keeper.wait(PAUSE_UPLOAD_SECONDS)
     return session
 
 

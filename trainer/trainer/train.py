@@ -12,12 +12,11 @@ from trainer import batches, evaluate, events, gradients, watch
 from trainer.config import Job
 from trainer.errors import DivergedError, StoppedError
 from trainer.progress import Progress
-from trainer.session import Session
+from trainer.session import PAUSE_UPLOAD_SECONDS, Session
 from trainer.state import capture_random, restore_random
 
 EndedBy = Literal["completed", "finish"]
 STATUS_SECONDS = 5.0
-PAUSE_UPLOAD_SECONDS = 3600.0
 CANCEL_UPLOAD_SECONDS = 120.0
 # Finished work is worth a quarter of an hour of retries.
 ARTIFACT_TRIES = 40

@@ -1,0 +1,49 @@
+"""Fixtures of the trainer's tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Two threads waiting for one shared core are slower than one, and thread counts change sums.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Third-party deprecations that training cannot avoid."""
+    for item in items:
+        if "tests/trainer" in str(item.path):
+            # transformers reads its own deprecated property while deciding on the cache.
+            item.add_marker(
+                pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+            )
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """A model cache with the tiny model, built once per recipe and kept between runs."""
+    import torch
+
+    torch.set_num_threads(1)
+    from local_models.__main__ import ensure_tiny
+    from local_models.catalogue import TINY
+
+    return ensure_tiny(Path(tempfile.gettempdir()) / f"lora-pipeline-models-{TINY.revision}").parent
+
+
+@pytest.fixture
+def plane() -> Iterator["FakeControlPlane"]:  # noqa: F821, UP037
+    """A control plane with forty conversations."""
+    from fake_control_plane import FakeControlPlane
+    from trainer_support import SECRET, as_jsonl, conversations
+
+    with FakeControlPlane(SECRET, as_jsonl(conversations(40))) as fake:
+        yield fake
+        assert fake.problems == []

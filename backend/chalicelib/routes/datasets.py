@@ -32,8 +32,10 @@ def _blank_is_none(value: Any) -> Any:
     return None if value == "" else value
 
 
-Count = Annotated[int | None, BeforeValidator(_blank_is_none), Field(ge=0, le=10**9)]
-Score = Annotated[float | None, BeforeValidator(_blank_is_none), Field(ge=0, le=5, allow_inf_nan=False)]
+Count = Annotated[Annotated[int, Field(ge=0, le=10**9)] | None, BeforeValidator(_blank_is_none)]
+Score = Annotated[
+    Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] | None, BeforeValidator(_blank_is_none)
+]
 Status = Annotated[DatasetStatus | None, BeforeValidator(_blank_is_none)]
 
 

@@ -76,6 +76,7 @@ def _rows(rows: Sequence[Mapping[str, Any]] | None) -> tuple[RowLoss, ...]:
             _cut(str(row["excerpt"]), MOST_EXCERPT_CHARACTERS),
         )
         for row in list(rows or ())[:MOST_ROWS]
+        if quality.loss(row, "base_loss") is not None and quality.loss(row, "loss") is not None
     )
 
 

@@ -10,8 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeGuard
 
+_LARGEST_LOSS = 1e100
 UNKNOWN_SCORE = 3.0
 CONVERGENCE_POINTS, GENERALISATION_POINTS, IMPROVEMENT_POINTS = 2.0, 1.5, 1.5
 LEAST_CURVE_POINTS = 5
@@ -78,8 +79,7 @@ def perplexity(validation_loss: float | None) -> float | None:
 def loss(summary: Mapping[str, Any], name: str) -> float | None:
     """A finite loss of the summary, else None."""
     value = summary.get(name)
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if known and value is not None else None
+    return float(value) if _is_number(value) else None
 
 
 def _convergence(summary: Mapping[str, Any]) -> tuple[QualityPart | None, str]:
@@ -108,7 +108,8 @@ def _generalisation(summary: Mapping[str, Any]) -> QualityPart | None:
     validation, training = loss(summary, "validation_loss"), loss(summary, "training_loss")
     if validation is None or training is None or training <= 0:
         return None
-    gap = validation / training - 1
+    # Rounded, so that what is shown as 10 % is judged as 10 %.
+    gap = round(validation / training - 1, 4)
     close = validation - training <= NEGLIGIBLE_GAP_NATS
     points = GENERALISATION_POINTS if close else _at_most(gap, GAP_STEPS)
     where = f"{gap:.0%} above" if gap >= 0 else f"{-gap:.0%} below"
@@ -125,7 +126,7 @@ def _improvement(summary: Mapping[str, Any]) -> QualityPart | None:
     validation, base = loss(summary, "validation_loss"), loss(summary, "base_validation_loss")
     if validation is None or base is None or base <= 0:
         return None
-    fall = 1 - validation / base
+    fall = round(1 - validation / base, 4)
     how = f"fell by {fall:.0%}" if fall >= 0 else f"rose by {-fall:.0%}"
     return QualityPart(
         "improvement",
@@ -138,7 +139,13 @@ def _improvement(summary: Mapping[str, Any]) -> QualityPart | None:
 
 def _finite_losses(curve: Sequence[Any]) -> list[float]:
     pairs = [point for point in curve if isinstance(point, list | tuple) and len(point) == 2]
-    return [float(value) for _, value in pairs if isinstance(value, int | float) and math.isfinite(value)]
+    return [float(value) for _, value in pairs if _is_number(value)]
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    """A number that a loss can be; no NaN, no infinity, no integer too large for a float."""
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return known and abs(value) < _LARGEST_LOSS
 
 
 def _smoothed(curve: Sequence[float]) -> list[float]:

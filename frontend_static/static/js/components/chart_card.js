@@ -18,7 +18,7 @@ export class ChartCard {
     this.#paint();
     const area = host.querySelector('.chart');
     this.tip = host.querySelector('.chart-tip');
-    this.chart = new LossChart(area, { onCursor: (index, left, top) => this.#onCursor(index, left, top) });
+    this.chart = new LossChart(area, host.querySelector('.plot'), { onCursor: (index, left, top) => this.#onCursor(index, left, top) });
   }
 
   /** @param {Record<string, Array<number|null>>} series */
@@ -85,7 +85,7 @@ export class ChartCard {
         <button type="button" class="btn ghost sm icon-only" aria-label="Zoom out" title="Zoom out" @click=${() => this.#zoom(1.6)}>${icon('zoom-out')}</button>
         <button type="button" class="btn sm" id="export-graph" @click=${() => this.#export()}>${icon('download', 'sm')}Export Graph</button></header>
       ${this.#legend()}
-      <div class="chart" tabindex="0" role="group" aria-label="Loss chart. Arrow keys pan, plus and minus zoom, zero shows everything." aria-describedby="chart-summary"><div class="chart-tip" hidden></div>
+      <div class="chart" tabindex="0" role="group" aria-label="Loss chart. Arrow keys pan, plus and minus zoom, zero shows everything." aria-describedby="chart-summary"><div class="plot"></div><div class="chart-tip" hidden></div>
         ${this.chart?.plot ? nothing : html`<div class="chart-empty muted small"><span>No metrics data available yet. Metrics will appear as training progresses.</span></div>`}</div>
       <p class="sr" id="chart-summary">${this.chart?.plot ? this.chart.summary() : 'No metrics data available yet.'}</p>`,
       this.host,

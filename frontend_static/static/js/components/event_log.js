@@ -87,13 +87,14 @@ export class EventLog {
     const total = counts ? Object.values(counts).reduce((sum, value) => sum + value, 0) : null;
     const button = (type, label, amount) => html`<button type="button" aria-pressed=${type === null ? this.types.length === 0 : this.types.includes(type)}
       @click=${() => this.#toggleType(type)}>${label}${amount === null || amount === undefined ? nothing : html` <span class="muted num">${count(amount)}</span>`}</button>`;
-    return html`<header><h2>Event log</h2><div class="seg scroll-x" role="group" aria-label="Show">${button(null, 'All Events', total)}
-      ${Object.entries(EVENT_TYPES).map(([type, { label }]) => button(type, label, counts?.[type]))}</div>
-      <label class="search">${icon('search', 'sm')}<span class="sr">Search events</span><input type="search" id="event-search" placeholder="Search events by message or payload..."
-        .value=${this.search} @input=${(event) => this.findLater(event.target.value.trim())}></label>
+    return html`<header><h2>Event log</h2>
       <button type="button" class="btn sm" @click=${() => this.change({ sort: this.sort === 'desc' ? 'asc' : 'desc' })}>${icon(this.sort === 'desc' ? 'arrow-down' : 'arrow-up', 'sm')}${this.sort === 'desc' ? 'Newest first' : 'Oldest first'}</button>
       <button type="button" class="btn sm" @click=${() => this.#export('json')}>${icon('download', 'sm')}JSON</button>
-      <button type="button" class="btn sm" @click=${() => this.#export('csv')}>${icon('download', 'sm')}CSV</button></header>`;
+      <button type="button" class="btn sm" @click=${() => this.#export('csv')}>${icon('download', 'sm')}CSV</button></header>
+      <div class="log-tools"><div class="seg scroll-x" role="group" aria-label="Show">${button(null, 'All Events', total)}
+      ${Object.entries(EVENT_TYPES).map(([type, { label }]) => button(type, label, counts?.[type]))}</div>
+      <label class="search">${icon('search', 'sm')}<span class="sr">Search events</span><input type="search" id="event-search" placeholder="Search events by message or payload..."
+        .value=${this.search} @input=${(event) => this.findLater(event.target.value.trim())}></label></div>`;
   }
 
   #rows() {

@@ -103,7 +103,7 @@ export function costCard(job) {
     ${keyValues([
       ['Estimated Cost', `${usd(c.estimated_low_usd)} – ${usd(c.estimated_high_usd)}`],
       ...(c.projected_usd ? [['Projected final cost', usd(c.projected_usd)]] : []),
-      ['Spend cap', html`${usd(c.spend_cap_usd)} <span class="tip small muted" tabindex="0" title="At the cap the job saves and exports its adapter, then stops. It never spends more.">${icon('shield-check', 'sm')}<span class="sr">At the cap the job saves and exports its adapter, then stops.</span></span>`],
+      ['Spend cap', html`<span class="row nowrap">${usd(c.spend_cap_usd)}<span class="muted" tabindex="0" role="img" aria-label="At the cap the job saves and exports its adapter, then stops." title="At the cap the job saves and exports its adapter, then stops. It never spends more.">${icon('shield-check', 'sm')}</span></span>`],
     ])}
     ${c.cleanup_pending ? notice('GPU cleanup pending. The cost shown keeps counting until the provider confirms that the GPU is gone.', undefined, 'warning') : nothing}
     ${over ? notice(`Cost Exceeding Estimate: Current ${usd(c.spent_usd)} vs estimated ${usd(c.estimated_high_usd)}. Monitor closely or consider cancelling.`, undefined, 'warning') : nothing}</div></section>`;

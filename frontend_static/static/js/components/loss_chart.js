@@ -36,11 +36,13 @@ function paddedRange(u, low, high) {
  */
 export class LossChart {
   /**
-   * @param {HTMLElement} host element of a fixed height
+   * @param {HTMLElement} host element of a fixed height that takes the keyboard
+   * @param {HTMLElement} area element inside it that holds the drawing
    * @param {{onCursor?: (index: number|null, left: number, top: number) => void}} [options]
    */
-  constructor(host, { onCursor = () => {} } = {}) {
+  constructor(host, area, { onCursor = () => {} } = {}) {
     this.host = host;
+    this.area = area;
     this.onCursor = onCursor;
     this.series = null;
     this.xName = 'step';
@@ -80,7 +82,7 @@ export class LossChart {
     if (!this.series?.step.length) return;
     const shown = this.plot && !this.follows ? { ...this.plot.scales.x } : null;
     this.plot?.destroy();
-    this.plot = new uPlot(this.#options(this.#width(), HEIGHT_PX), this.#data(), this.host);
+    this.plot = new uPlot(this.#options(this.#width(), HEIGHT_PX), this.#data(), this.area);
     if (shown) this.plot.setScale('x', { min: shown.min, max: shown.max });
     this.#listen(this.plot.over);
   }
@@ -96,9 +98,8 @@ export class LossChart {
       width, height, padding: [10 * scale, 6 * scale, 0, 4 * scale], legend: { show: false },
       scales: {
         x: { time: false },
-        y: { range: paddedRange },
-        // One range for both axes lets the two curves be compared by eye; unlinked, each fills the height.
-        v: { range: (u, low, high) => (this.linked && trainingShown && u.scales.y.min !== null ? [u.scales.y.min, u.scales.y.max] : paddedRange(u, low, high)) },
+        y: { range: (u, low, high) => this.#range(u, low, high) },
+        v: { range: (u, low, high) => this.#range(u, low, high) },
       },
       axes: [
         { ...axis, size: 34 * scale, gap: 6 * scale, space: 70 * scale, values: (u, values) => values.map(X_AXES[this.xName].show) },
@@ -114,6 +115,14 @@ export class LossChart {
       cursor: { drag: { x: true, y: false }, points: { size: 7 } },
       hooks: scale === 1 ? { setCursor: [(u) => this.onCursor(u.cursor.idx, u.cursor.left, u.cursor.top)], setScale: [(u, key) => key === 'x' && this.#noteRange(u)] } : {},
     };
+  }
+
+  /** One range for both axes lets the two curves be compared by eye; unlinked, each fills the height. */
+  #range(u, low, high) {
+    if (!this.linked) return paddedRange(u, low, high);
+    const shown = u.series.slice(1).filter((series) => series.show && Number.isFinite(series.min));
+    const known = shown.flatMap((series) => [series.min, series.max]);
+    return known.length ? paddedRange(u, Math.min(...known), Math.max(...known)) : paddedRange(u, low, high);
   }
 
   #noteRange(u) {

@@ -45,10 +45,11 @@ export function mergePoints(series, points) {
 
 /**
  * Exponential moving average with bias correction; nulls are skipped and stay null.
+ * The window grows with the curve, so that a short steep one is not drawn late and a long noisy one is still calm.
  * @param {Array<number|null>} values
  * @param {number} [keep] weight of the past
  */
-export function smooth(values, keep = 0.96) {
+export function smooth(values, keep = 1 - 2 / (1 + Math.max(5, values.length / 40))) {
   let sum = 0;
   let weight = 0;
   return values.map((value) => {

@@ -127,14 +127,16 @@ function overview() {
   const { job } = state;
   return html`<div class="stack"><div id="progress-slot"></div>${kpis(job.latest_metrics, state.series)}
     <div class="cols"><div class="stack"><section class="card chart-card" id="chart-card" aria-labelledby="chart-title"></section>${recentEvents()}</div>
-    <div class="side">${costCard(job)}${metricsCard(job)}${configurationCard(job)}${informationCard(job, job.notes ? markdown(job.notes) : nothing, editMetadata)}</div></div></div>`;
+    <div class="side">${costCard(job)}${metricsCard(job)}</div></div>
+    <div class="halves">${configurationCard(job)}${informationCard(job, job.notes ? markdown(job.notes) : nothing, editMetadata)}</div></div>`;
 }
 
 function paintProgress() {
   const slot = find('#progress-slot');
-  if (!slot || !state.job) return;
-  const stages = stageList(state.job.stages, (stage) => openStageDetails(stage, () => selectTab('event-log')));
-  mount(slot, progressCard(state.job, state.receivedAt, stages));
+  const { job } = state;
+  if (!slot || !job) return;
+  const stages = stageList(job.stages, (stage) => openStageDetails(stage, () => selectTab('event-log')), job.is_final ? Date.parse(job.ended_at) : Date.now());
+  mount(slot, progressCard(job, state.receivedAt, stages));
 }
 
 async function paintChart() {
@@ -185,7 +187,9 @@ function paint() {
   const { job } = state;
   if (!job) return;
   mount(find('#job-head'), jobHeader(job, { onCancel: cancel, onDelete: deleteJob }));
-  mount(find('#job-notices'), html`<div class="stack-2">${staleNotice()}${endNotice(job, () => openErrorDetails(job.error))}</div>`);
+  const notices = [staleNotice(), endNotice(job, () => openErrorDetails(job.error))].filter((one) => one !== nothing);
+  find('#job-notices').hidden = notices.length === 0;
+  mount(find('#job-notices'), html`<div class="stack-2">${notices}</div>`);
   const tabs = TABS.map(([id, label]) => ({ id, label, count: id === 'event-log' && state.newEvents ? `${state.newEvents} new` : null, isNew: true }));
   mount(find('#job-tabs'), tabBar(tabs, state.tab, selectTab, { label: 'Parts of this job', panel: 'panel' }));
   find('#panel').setAttribute('aria-labelledby', `tab-${state.tab}`);
@@ -204,6 +208,7 @@ function paintFailure(error) {
     mount(find('#job-head'), nothing);
     mount(find('#overview'), html`<div class="card">${empty('Job not found or access denied', 'It may have been deleted.', html`<a class="btn" href="/dashboard/training-jobs">All jobs</a>`, 'search')}</div>`);
   } else {
+    find('#job-notices').hidden = false;
     mount(find('#job-notices'), notice(`Failed to load training job. ${error.message}`, () => poller.refresh()));
   }
 }

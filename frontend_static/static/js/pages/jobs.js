@@ -135,7 +135,7 @@ function filterBar() {
   const withCount = (label, amount) => (amount === undefined ? label : `${label} (${count(amount)})`);
   const words = (name) => ({ pending_configuration: 'Draft' })[name] ?? name[0].toUpperCase() + name.slice(1);
   const presets = ['conservative', 'balanced', 'aggressive', 'fast', 'quality', 'custom'];
-  return html`<div class="filters" role="search"><label class="search grow">${icon('search', 'sm')}<span class="sr">Search jobs</span>
+  return html`<div class="filters" role="search"><label class="search">${icon('search', 'sm')}<span class="sr">Search jobs</span>
       <input type="search" id="search" placeholder="Search by job name, notes, or tags..." .value=${f.search} @input=${onSearch}></label>
     <select class="select sm" id="filter-status" aria-label="Status" @change=${(event) => change({ status: event.target.value })}>${option('', 'Any status', f.status)}
       ${STATUSES.filter((name) => counts?.status[name] || name === f.status).map((name) => option(name, withCount(words(name), counts?.status[name]), f.status))}</select>

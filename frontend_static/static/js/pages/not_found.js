@@ -1,0 +1,3 @@
+import { startShell } from '../shared/shell.js';
+
+startShell();

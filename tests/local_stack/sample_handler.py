@@ -1,7 +1,8 @@
-"""A small application with the outline of the real one: routes behind a proxy integration, and step functions.
+"""A small application with the outline of the real one: routes behind a proxy integration, and step
+functions.
 
-Shipped in a package by `sample_package`; runs inside Lambda workers, so it imports the standard library only at the
-top.
+Shipped in a package by `sample_package`; runs inside Lambda workers, so it imports the standard library
+only at the top.
 """
 
 import base64
@@ -10,25 +11,27 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 
-class NoCapacity(Exception):  # noqa: N818 - its name is what a state machine matches
+class NoCapacity(Exception):
     """Raised on demand."""
 
 
-def _reply(status, data):
+def _reply(status: int, data: Any) -> dict[str, Any]:
     return {"statusCode": status, "headers": {"Content-Type": "application/json"}, "body": json.dumps(data)}
 
 
-def _token():
+def _token() -> str:
     return "lp_" + hashlib.sha256(os.environ["OWNER_EMAIL"].encode()).hexdigest()[:20]
 
 
-def _signed_in(event):
-    return (event["headers"].get("Authorization") or "").removeprefix("Bearer ") in ("session", _token())
+def _signed_in(event: dict[str, Any]) -> bool:
+    headers = {name.lower(): value for name, value in event["headers"].items()}
+    return headers.get("authorization", "").removeprefix("Bearer ") in ("session", _token())
 
 
-def _echo(event):
+def _echo(event: dict[str, Any]) -> dict[str, Any]:
     body = event.get("body") or ""
     raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
     return {
@@ -42,7 +45,7 @@ def _echo(event):
     }
 
 
-def api(event, context):
+def api(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Routes of the sample."""
     route = event["httpMethod"] + " " + event["path"]
     if route == "GET /api/health":
@@ -60,9 +63,8 @@ def api(event, context):
     return _reply(404, {"error": route, "code": "not_found", "details": event.get("pathParameters")})
 
 
-def step(event, context):
+def step(event: dict[str, Any], context: Any) -> Any:
     """A task of a state machine: does what its event says."""
-    print("step got", json.dumps(event))
     what = event.get("do")
     if what == "raise":
         raise NoCapacity("there is none")

@@ -15,7 +15,8 @@ PREFLIGHT_HEADERS = {
 
 
 def _integration() -> dict[str, Any]:
-    uri = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${ApiFunction.Arn}/invocations"
+    functions = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions"
+    uri = f"{functions}/${{ApiFunction.Arn}}/invocations"
     return {
         "type": "aws_proxy",
         "httpMethod": "POST",
@@ -43,7 +44,7 @@ def _operation() -> dict[str, Any]:
 
 
 def _paths() -> dict[str, Any]:
-    paths = {
+    return {
         "/api/health": {"get": _operation()},
         "/api/environment": {"get": _operation()},
         "/api/session": {"post": _operation()},
@@ -53,7 +54,6 @@ def _paths() -> dict[str, Any]:
         "/api/files/{name}": {"get": _operation()},
         "/webhooks/{proxy+}": {"post": _operation()},
     }
-    return paths
 
 
 def _function(handler: str) -> dict[str, Any]:

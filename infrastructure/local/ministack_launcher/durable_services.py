@@ -28,7 +28,9 @@ EXPECTED_APP = {
 EXPECTED_PERSISTENCE = {"_json_default": "495d9abe01cbca19", "_json_object_hook": "645fe967614700ec"}
 KIND = "service"
 
-ACKNOWLEDGED_ON_DISK = ("cognito", "secretsmanager", "ses", "sns", "ssm")
+ACKNOWLEDGED_ON_DISK = ("cognito", "secretsmanager", "sns", "ssm")
+# Services that keep part of their state in another.
+ALSO_CHANGED = {"ses_v2": ("ses",)}
 # Log lines are worth neither the memory nor the disk writes that keeping them safe would cost.
 SAVED_AT_STOP_ONLY = frozenset({"cloudwatch_logs"})
 READING_ACTIONS = ("Get", "List", "Describe", "Head", "Batch", "Query", "Scan", "Search", "Lookup", "Invoke")
@@ -88,11 +90,13 @@ class DurableServices:
             reply = await stock(method, path, headers, body, *rest)
             if not is_reading(method, headers, body):
                 if name in ACKNOWLEDGED_ON_DISK:
-                    await self._store.put_and_wait(self._changed([name]))
+                    await self._save([name])
                 else:
-                    self._dirty.add(name)
+                    self._dirty.update((name, *ALSO_CHANGED.get(name, ())))
                 if name == "cloudformation":
                     self._look_at_all_until = time.monotonic() + DEPLOYMENT_SECONDS
+            elif name == "cloudformation":
+                await self._save_finished_deployment(reply)
             return reply
 
         module.handle_request = handle_request
@@ -102,20 +106,49 @@ class DurableServices:
         while True:
             await asyncio.sleep(SAVE_INTERVAL_SECONDS)
             names = self._due(time.monotonic())
+            if not names:
+                continue
             try:
-                changes = self._changed(names)
-                if changes:
-                    await self._store.put_and_wait(changes)
+                await self._save(names)
             except Exception:
                 self._dirty.update(names)
                 log.exception("The state of %s could not be saved; it is tried again.", ", ".join(names))
+
+    async def _save_finished_deployment(self, reply: Any) -> None:
+        """A client that is told a stack is complete may rely on it: save it and its resources first."""
+        text = reply[2].decode(errors="replace") if isinstance(reply[2], bytes) else str(reply[2])
+        if (
+            time.monotonic() < self._look_at_all_until
+            and "_COMPLETE<" in text
+            and "_IN_PROGRESS<" not in text
+        ):
+            await self._save(self._all())
+
+    async def _save(self, names: list[str]) -> None:
+        changes: list[Change] = []
+        for name in names:
+            changes += self._changed([name])
+            # One service at a time, so that requests are answered in between.
+            await asyncio.sleep(0)
+        try:
+            # Even with no change of our own: another pass may still be writing what it found changed.
+            await self._store.put_and_wait(changes)
+        except Exception:
+            for _, failed, _ in changes:
+                self._saved.pop(str(failed), None)
+            raise
 
     def _due(self, now: float) -> list[str]:
         everything = now < self._look_at_all_until or now >= self._full_pass_at
         if now >= self._full_pass_at:
             self._full_pass_at = now + FULL_PASS_INTERVAL_SECONDS
-        names = [n for n in self._loaded() if everything or n in self._dirty]
+        names = [name for name in self._all() if everything or name in self._dirty]
         self._dirty.clear()
+        return names
+
+    def _all(self) -> list[str]:
+        # Stacks first: one saved as complete must not be newer than the saved resources it names.
+        names = sorted(self._loaded(), key=lambda name: name != "cloudformation")
         return [name for name in names if name not in SAVED_AT_STOP_ONLY]
 
     def _loaded(self) -> list[str]:

@@ -11,7 +11,9 @@ from ministack_launcher import (
     bounded_logs,
     durable_executions,
     durable_objects,
+    interrupted_deployments,
     isolated_lambdas,
+    kept_mail,
     openapi_import,
     repeated_start,
     spent_tokens,
@@ -33,6 +35,7 @@ WATCHED = (
     "scheduler",
     "secretsmanager",
     "ses",
+    "ses_v2",
     "sns",
     "sqs",
     "ssm",
@@ -89,6 +92,8 @@ def corrected_app(state_dir: Path) -> Any:
     repeated_start.apply(sfn)
     openapi_import.apply(_service("apigateway_v1"))
     durable_objects.apply(_service("s3"))
+    interrupted_deployments.apply(_service("cloudformation"))
+    kept_mail.apply(_service("ses"))
 
     durable_executions.apply(sfn, store)
     services = DurableServices(app, persistence, store)

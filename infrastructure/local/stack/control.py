@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from stack import processes
+from stack import parts, processes
 from stack.files import read_json
 from stack.places import REPOSITORY, Home, child_environment
 from stack.stop import RUN_GRACE_SECONDS
@@ -20,6 +19,7 @@ from stack.waiting import StartFailedError, answers, log_tail
 
 POLL_SECONDS = 0.1
 START_TIMEOUT_SECONDS = 180.0
+DEAD_CHILD_SECONDS = 1.0
 
 
 class Stack:
@@ -45,6 +45,7 @@ class Stack:
 
     def start(self, timeout_seconds: float = START_TIMEOUT_SECONDS) -> Stack:
         """Bring the stack up and return when its site answers. Raises StartFailedError."""
+        self._collect_dead_child()
         log = self.home.log("stack")
         child = processes.start([sys.executable, "-m", "stack", "run"], self._environment, log, REPOSITORY)
         self._child = child
@@ -73,40 +74,34 @@ class Stack:
     def kill9(self, include_pods: bool = False) -> None:
         """Kill every process of the stack at once, as a power cut would; pods live on unless included."""
         recorded = processes.ProcessBook(self.home.processes).all()
-        pods = self._pod_pids() if include_pods else []
+        # Pods are the processes below the RunPod stand-in.
+        standin = recorded.get(parts.RUNPOD)
+        pods = processes.descendants(standin.pid) if include_pods and standin else []
+        pods_recorded = [processes.record_of(pid) for pid in pods]
         for process in recorded.values():
             processes.send(process, signal.SIGKILL)
-        for pid in pods:
-            processes.kill(processes.record_of(pid))
+        for pod in pods_recorded:
+            processes.kill(pod)
         for process in recorded.values():
             if self._child is not None and process.pid == self._child.pid:
                 self._child.wait()
             processes.wait_gone(process, processes.KILL_WAIT_SECONDS)
         self._child = None
 
+    def _collect_dead_child(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        try:
+            child.wait(DEAD_CHILD_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            self._child = child
+            raise StartFailedError(f"The stack in {self.home.path} is up already.") from error
+
     def _is_up(self, child_pid: int) -> bool:
         outputs = self.outputs
         started = outputs.get("pids", {}).get("stack") == child_pid
         return started and answers(outputs["site_url"])
-
-    def _pod_pids(self) -> list[int]:
-        """Process groups below the RunPod stand-in: everything whose ancestor it is."""
-        root = processes.ProcessBook(self.home.processes).all().get("runpod")
-        if root is None:
-            return []
-        listed = subprocess.run(
-            ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True
-        ).stdout
-        children: dict[int, list[int]] = {}
-        for line in listed.splitlines():
-            pid, parent = map(int, line.split())
-            children.setdefault(parent, []).append(pid)
-        found, open_ends = [], [root.pid]
-        while open_ends:
-            below = children.get(open_ends.pop(), [])
-            found += below
-            open_ends += below
-        return [pid for pid in found if pid != os.getpid()]
 
     def __enter__(self) -> Stack:
         return self.start()

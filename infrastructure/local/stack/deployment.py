@@ -142,12 +142,15 @@ def _change(
 ) -> None:
     is_new = stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS"
     change_set = f"deploy-{time.time_ns()}"
-    cloudformation.create_change_set(
-        StackName=name,
-        ChangeSetName=change_set,
-        ChangeSetType="CREATE" if is_new else "UPDATE",
-        **request,
-    )
+    try:
+        cloudformation.create_change_set(
+            StackName=name,
+            ChangeSetName=change_set,
+            ChangeSetType="CREATE" if is_new else "UPDATE",
+            **request,
+        )
+    except ClientError as error:
+        raise DeploymentError(f"CloudFormation refused the template of '{name}': {error}") from error
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         described = cloudformation.describe_change_set(StackName=name, ChangeSetName=change_set)
@@ -178,8 +181,9 @@ def _failures(cloudformation: CloudFormationClient, name: str, stack: StackTypeD
     status = stack["StackStatus"] if stack else "gone"
     lines = [f"The deployment of '{name}' ended as {status}."]
     if stack is not None:
-        for event in cloudformation.describe_stack_events(StackName=stack["StackId"])["StackEvents"]:
-            if "FAILED" in event.get("ResourceStatus", ""):
-                reason = event.get("ResourceStatusReason", "no reason given")
+        for event in cloudformation.describe_events(StackName=stack["StackId"])["OperationEvents"]:
+            reason = event.get("ValidationStatusReason") or event.get("ResourceStatusReason")
+            failed = "FAILED" in (event.get("ResourceStatus", ""), event.get("ValidationStatus", ""))
+            if reason and (failed or event.get("ResourceStatus", "").endswith("_FAILED")):
                 lines.append(f"  {event['LogicalResourceId']} ({event.get('ResourceType', '?')}): {reason}")
     return "\n".join(lines)

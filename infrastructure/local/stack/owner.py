@@ -22,18 +22,22 @@ class SignInError(RuntimeError):
     """The API refused the owner's sign-in or the making of a token."""
 
 
-def store_provider_key(settings: LastingSettings, deployment: str) -> None:
-    """Put the provider's key where the Lambdas read it; leaves an equal one alone."""
+def store_secrets(settings: LastingSettings, deployment: str) -> None:
+    """Put the provider's key and the webhook secret where the Lambdas read them."""
     ssm: SSMClient = client("ssm", settings.aws_url)
-    name = f"/{deployment}/runpod-api-key"
+    _store_secret(ssm, f"/{deployment}/runpod-api-key", settings.runpod_api_key)
+    _store_secret(ssm, f"/{deployment}/webhook-secret", settings.webhook_secret)
+
+
+def _store_secret(ssm: SSMClient, name: str, value: str) -> None:
     try:
         found = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ParameterNotFound":
             raise
         found = None
-    if found != settings.runpod_api_key:
-        ssm.put_parameter(Name=name, Value=settings.runpod_api_key, Type="SecureString", Overwrite=True)
+    if found != value:
+        ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
 
 def ensure_owner(settings: LastingSettings, user_pool_id: str) -> None:

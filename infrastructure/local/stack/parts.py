@@ -56,6 +56,8 @@ class Parts:
                 str(self._home.runpod),
                 "--api-key",
                 self._settings.runpod_api_key,
+                "--models-dir",
+                str(self._home.models),
             ],
             REPOSITORY,
         )

@@ -54,6 +54,16 @@ class Home:
         return self.path / "aws"
 
     @property
+    def models(self) -> Path:
+        """Base models on this machine: what a network volume holds for real pods."""
+        return self.path / "models"
+
+    @property
+    def deployed(self) -> Path:
+        """There once the first deployment has finished."""
+        return self.path / "deployed"
+
+    @property
     def runpod(self) -> Path:
         """State of the RunPod stand-in."""
         return self.path / "runpod"

@@ -26,26 +26,47 @@ class Recorded:
 
 
 def identity(pid: int) -> str | None:
-    """Start time and command line of a process, or None when it does not run (a zombie does not run)."""
-    stat = Path(f"/proc/{pid}/stat")
-    try:
-        if Path("/proc/self/stat").exists():
-            fields = stat.read_text().rpartition(")")[2].split()
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            return None if fields[0] in "ZX" else f"{fields[19]} {command.strip()}"
+    """When a process started, and in which boot; None when it does not run (a zombie does not run).
+
+    Its command line is no part of it: for a moment after the start that reads as the parent's, or as nothing.
+    """
+    if not Path("/proc/self/stat").exists():
         return _identity_by_ps(pid)
-    except (FileNotFoundError, ProcessLookupError, IndexError):
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
         return None
+    if fields[0] in "ZX":
+        return None
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot} {fields[19]}"
 
 
 def _identity_by_ps(pid: int) -> str | None:
     listed = subprocess.run(
-        ["ps", "-o", "stat=,lstart=,command=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     line = listed.stdout.strip()
     if not line or line.startswith("Z"):
         return None
     return line.partition(" ")[2].strip()
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below one, in no particular order; zombies are left out."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
+    children: dict[int, list[int]] = {}
+    for line in listed.stdout.splitlines():
+        child, parent, state = line.split()[:3]
+        if not state.startswith("Z"):
+            children.setdefault(int(parent), []).append(int(child))
+    found: list[int] = []
+    open_ends = [pid]
+    while open_ends:
+        below = children.get(open_ends.pop(), [])
+        found += below
+        open_ends += below
+    return found
 
 
 def record_of(pid: int) -> Recorded:

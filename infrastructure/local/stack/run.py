@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import threading
 import time
@@ -17,10 +18,11 @@ from stack.deployment import Package, deploy
 from stack.files import read_json, write_json
 from stack.lasting_settings import LastingSettings
 from stack.places import DEPLOYMENT_NAME, REPOSITORY, Home
-from stack.waiting import StartFailedError, port_is_free
+from stack.waiting import StartFailedError, becomes_free
 
 ANNOUNCE_TIMEOUT_SECONDS = 120.0
 WATCH_SECONDS = 0.5
+PORT_WAIT_SECONDS = 5.0
 LOCK_NAME = "stack"
 
 
@@ -108,7 +110,7 @@ class Run:
             (settings.aws_port, f"or remove {self._home.path} to start afresh"),
             (settings.runpod_port, f"or remove {self._home.path} to start afresh"),
         ):
-            if not port_is_free(port):
+            if not becomes_free(port, PORT_WAIT_SECONDS):
                 raise StartFailedError(
                     f"Port {port} on 127.0.0.1 is in use. Stop what listens there, {what}."
                 )
@@ -116,13 +118,17 @@ class Run:
 
     def _bring_up(self, servers: parts.Parts, settings: LastingSettings, previous: str | None) -> None:
         began_at = time.monotonic()
+        if not self._home.deployed.exists():
+            # Half a first deployment holds nothing of a user's, and would stand in the way of a whole one.
+            shutil.rmtree(self._home.aws, ignore_errors=True)
         servers.start_aws()
         self._check()
         servers.start_runpod()
         servers.wait_for(parts.AWS, f"{settings.aws_url}/_ministack/health")
         self._check()
-        owner.store_provider_key(settings, DEPLOYMENT_NAME)
+        owner.store_secrets(settings, DEPLOYMENT_NAME)
         stack_outputs = deploy(settings.aws_url, DEPLOYMENT_NAME, self._package, parameters(settings))
+        self._home.deployed.touch()
         self._check()
         stage_url = local_stage_url(stack_outputs["ApiUrl"], settings.aws_url)
         servers.start_site(stage_url, self._frontend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import subprocess
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 
 POLL_SECONDS = 0.05
 LOG_TAIL_BYTES = 2000
+# Below the ports of outgoing connections on Linux (32768) and macOS (49152).
+LASTING_PORTS = (20_000, 32_000)
 
 
 class StartFailedError(RuntimeError):
@@ -24,6 +27,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def lasting_port() -> int:
+    """A free port outside the range systems hand to outgoing connections, so that it stays free for years."""
+    while True:
+        port = random.randint(*LASTING_PORTS)
+        if port_is_free(port):
+            return port
+
+
 def port_is_free(port: int) -> bool:
     """Whether a server could listen on this port of 127.0.0.1."""
     with socket.socket() as probe:
@@ -32,6 +43,16 @@ def port_is_free(port: int) -> bool:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
+    return True
+
+
+def becomes_free(port: int, timeout_seconds: float) -> bool:
+    """Wait for a port; a killed server may hold it a moment longer than it runs."""
+    deadline = time.monotonic() + timeout_seconds
+    while not port_is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
     return True
 
 

@@ -5,7 +5,7 @@ name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chalicelib.domain import base_models, catalogue, presets
@@ -63,6 +63,8 @@ def configure(request: ConfigurationRequest, cards: Sequence[GpuCard], local_mod
         ]
     if problems or values is None or model is None or card is None:
         raise ValidationFailed(problems)
+    # The preset's length is a wish; what the caller asked for itself was checked above.
+    values = replace(values, max_sequence_length=min(values.max_sequence_length, model.context_length))
     gpu = GpuChoice(card.type.id, card.type.name, request.gpu_count, Tier(request.tier))
     chosen = Configuration(request.preset_id, values, gpu, model.id, model.quantization, request.seed)
     return Configured(chosen, model, card)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chalicelib.domain.base_models import BaseModel, Shape
+from chalicelib.domain.base_models import BaseModel
 from chalicelib.domain.configuration import Hyperparameters
 from chalicelib.domain.estimate import MemoryFit
+from chalicelib.domain.model_shape import Shape
 
 GIB = 2**30
 FIXED_BYTES = 1_500_000_000

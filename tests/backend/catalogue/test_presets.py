@@ -12,7 +12,7 @@ import pytest
 from chalicelib.domain import hyperparameters, presets
 from chalicelib.domain.configuration import Hyperparameters
 from chalicelib.domain.errors import ValidationFailed
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -118,6 +118,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([field.name for field in fields(Hyperparameters)]) | st.text(), JSON))
 def test_whatever_json_holds_gives_valid_values_or_a_named_problem(overrides: dict[str, Any]) -> None:
     base = presets.resolve("balanced")

@@ -19,8 +19,8 @@ from chalicelib.domain.job import JobStatus
 from chalicelib.use_cases.estimate_job import EstimateRequest, estimate_job
 from chalicelib.use_cases.refresh_catalog import refresh_catalog
 
-from tests.backend.estimate.examples import H100, a_dataset, an_estimate
 from tests.backend.catalogue.shapes import differences, example
+from tests.backend.estimate.examples import H100, a_dataset, an_estimate
 from tests.builders import DANA, a_job
 from tests.fakes import START, FakeDatasets, FakeJobs, FakeSettings
 

@@ -6,7 +6,7 @@ import pytest
 from chalicelib.domain import base_models, memory, presets
 from chalicelib.domain.base_models import BaseModel
 from chalicelib.domain.hyperparameters import ALL_LINEAR_MODULES
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trainer.memory import ModelShape, training_bytes
 
@@ -51,6 +51,7 @@ def test_every_term_of_the_formula_counts() -> None:
     assert needed == int(by_hand)
 
 
+@settings(deadline=None)
 @given(
     model=MODELS,
     rank=st.integers(4, 128),
@@ -93,6 +94,7 @@ def test_the_micro_batch_shrinks_before_the_job_is_refused_and_the_effective_bat
     assert "the effective batch stays 16" in fit.message
 
 
+@settings(deadline=None)
 @given(model=MODELS, rank=st.integers(4, 127), batch=st.integers(1, 64), memory_gb=st.integers(8, 180))
 def test_more_memory_never_hurts_and_a_higher_rank_never_helps(
     model: BaseModel, rank: int, batch: int, memory_gb: int

@@ -11,7 +11,7 @@ from chalicelib.domain.estimate import Estimate
 from chalicelib.domain.gpu import Tier
 from chalicelib.domain.plan_cost import default_cap
 from chalicelib.domain.track_record import Correction
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -92,6 +92,7 @@ def test_an_estimate_survives_storage_unchanged() -> None:
     assert stored.validate_json(stored.dump_json(made)) == made
 
 
+@settings(deadline=None)
 @given(model_id=HUB_IDS, gpu_id=GPU_IDS, epochs=st.integers(1, 19), tokens=st.integers(1, 10**9))
 def test_more_epochs_are_never_cheaper_or_shorter(
     model_id: str, gpu_id: str, epochs: int, tokens: int
@@ -105,6 +106,7 @@ def test_more_epochs_are_never_cheaper_or_shorter(
     assert more.duration_hours.expected > fewer.duration_hours.expected
 
 
+@settings(deadline=None)
 @given(model_id=HUB_IDS, count=st.integers(1, 7), tokens=st.integers(1, 10**8))
 def test_more_gpus_never_cost_less(model_id: str, count: int, tokens: int) -> None:
     one, two = (an_estimate(model_id=model_id, count=n, tokens=tokens) for n in (count, count + 1))
@@ -112,6 +114,7 @@ def test_more_gpus_never_cost_less(model_id: str, count: int, tokens: int) -> No
     assert two.cost_usd.expected > one.cost_usd.expected
 
 
+@settings(deadline=None)
 @given(
     model_id=HUB_IDS,
     gpu_id=GPU_IDS,

@@ -12,8 +12,8 @@ from chalicelib.domain.model import Model
 from chalicelib.use_cases.collect_artifacts import collect_artifacts
 
 from tests.backend.catalogue.api import Shop, opened
-from tests.backend.models.examples import BODIES, a_trained_job, artifacts, stored
 from tests.backend.catalogue.shapes import differences, example
+from tests.backend.models.examples import BODIES, a_trained_job, artifacts, stored
 from tests.fakes import START
 
 

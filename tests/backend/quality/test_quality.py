@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from chalicelib.domain import quality
 from chalicelib.domain.quality import Quality
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -119,6 +119,7 @@ NUMBERS = st.none() | st.floats() | st.just(10**400) | st.integers() | st.boolea
 CURVES = st.lists(st.lists(NUMBERS, max_size=3) | NUMBERS, max_size=30)
 
 
+@settings(deadline=None)
 @given(base=NUMBERS, validation=NUMBERS, training=NUMBERS, curve=st.none() | CURVES)
 def test_any_summary_gives_a_half_step_between_zero_and_five(
     base: Any, validation: Any, training: Any, curve: Any

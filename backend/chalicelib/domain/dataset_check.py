@@ -21,7 +21,7 @@ from chalicelib.domain.dataset_lines import MAX_LINE_BYTES, Line, LineSplitter
 from chalicelib.domain.dataset_rows import Message, format_of, messages_of
 from chalicelib.domain.dataset_sniff import JSONL_HINT, SNIFF_BYTES, UTF8_BOM, not_jsonl
 from chalicelib.domain.dataset_statistics import Statistics
-from chalicelib.domain.dataset_tokens import message_tokens
+from chalicelib.domain.dataset_tokens import message_tokens, opening_tokens
 
 MAX_LISTED_FINDINGS = 100
 ROOM_FOR_FILE_FINDINGS = 4  # kept free in the list for sentences about the whole file
@@ -213,11 +213,12 @@ class DatasetCheck:
 
     def _count(self, messages: list[Message], line: int) -> None:
         self.conversations += 1
+        self._tokens += opening_tokens(messages[0].role)
         parts: list[Any] = []
         for message in messages:
             content = message.content.encode("utf-8")
             parts += (message.role.encode("ascii"), b"%d" % len(content), content)
-            self._tokens += message_tokens(len(content))
+            self._tokens += message_tokens(len(message.content), len(content))
             self._training_pairs += message.role == "assistant"
         first = self._seen.first_line(b"\n".join(parts), line)
         if first is not None:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from chalice import Chalice
+from chalice import Chalice  # type: ignore[attr-defined]
 from chalice.test import Client
 from chalicelib import bootstrap, storage_events
 from chalicelib.domain.errors import NotAllowed

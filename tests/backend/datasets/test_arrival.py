@@ -89,7 +89,8 @@ class EventfulFiles(FakeFiles):
 def test_a_file_replaced_while_it_is_checked_is_checked_again(world: World) -> None:
     dataset_id = world.announce(b"x")["dataset"]["id"]
     key = stored(world, dataset_id).key
-    files = EventfulFiles(lambda: files.write(key, jsonl(good(75)), ""))
+    files = EventfulFiles(None)
+    files.happens = lambda: files.write(key, jsonl(good(75)), "")
     files.write(key, jsonl(good(60)), "")
     after = validate(world, dataset_id, files=files)
     assert after is not None

@@ -54,7 +54,8 @@ class FakeJobs:
 
     def save(self, after: Job, *, expected: Job | None) -> Job:
         _check(self.rows.get(after.id), expected)
-        self.rows[after.id] = saved = _raised(after, expected)
+        saved: Job = _raised(after, expected)
+        self.rows[after.id] = saved
         return saved
 
     def save_with_slots(
@@ -103,7 +104,8 @@ class FakeProgress:
         block: PointBlock | None = None,
     ) -> Progress:
         _check(self.rows.get(after.job_id), expected)
-        self.rows[after.job_id] = saved = _raised(after, expected)
+        saved: Progress = _raised(after, expected)
+        self.rows[after.job_id] = saved
         for event in events:
             self.log.setdefault(after.job_id, {})[event.number] = event
         if block is not None:
@@ -137,7 +139,8 @@ class FakeAttempts:
     def save(self, after: Attempt, *, expected: Attempt | None) -> Attempt:
         key = (after.job_id, after.number)
         _check(self.rows.get(key), expected)
-        self.rows[key] = saved = _raised(after, expected)
+        saved: Attempt = _raised(after, expected)
+        self.rows[key] = saved
         return saved
 
 
@@ -186,7 +189,8 @@ class FakeTokens:
 
     def save(self, after: ApiToken, *, expected: ApiToken | None) -> ApiToken:
         _check(self.rows.get(after.hash), expected)
-        self.rows[after.hash] = saved = _raised(after, expected)
+        saved: ApiToken = _raised(after, expected)
+        self.rows[after.hash] = saved
         return saved
 
     def delete(self, token: ApiToken) -> None:

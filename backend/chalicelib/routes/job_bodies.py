@@ -128,7 +128,7 @@ class MetricsQuery(Query):
 class EventsQuery(Query):
     type: Annotated[str, Field(max_length=200)] | None = None
     search: Annotated[str, Field(max_length=200)] | None = None
-    from_: Annotated[str, Field(max_length=40, alias="from")] | None = None
+    from_: Annotated[str | None, Field(max_length=40, alias="from")] = None
     to: Annotated[str, Field(max_length=40)] | None = None
     sort: Annotated[str, Field(pattern="^(asc|desc)$")] = "desc"
     page: Annotated[int, Field(ge=1, le=1_000_000)] = 1

@@ -23,6 +23,7 @@ from chalicelib.domain.errors import (
     NoCapacity,
     PauseRequested,
     ProviderAccessDenied,
+    ProviderRefusedRequest,
     ProviderReplyLost,
 )
 from chalicelib.domain.gpu import Candidate, GpuOffer, Pod, PodName, PodRequest
@@ -78,16 +79,20 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
         desk.attempts.save(attempts_of.finish(current, "never_seen", desk.clock()), expected=current)
         current = desk.attempts.get(job_id, job.attempt)
     reuse = current is not None and current.end == NO_CAPACITY
+    refusals: list[bool] = []
     same_gpu_only = job.checkpoint is not None
     for candidate in candidates(job.configuration.gpu, landlord.offers, same_gpu_only=same_gpu_only):
         job = _wanted(the_job(desk.jobs, job_id), run)
         number = job.attempt if reuse else job.attempt + 1
         attempt = _intend(job, number, candidate, desk, landlord)
         reuse = True
-        pod = _ask(job, attempt, candidate, desk, landlord)
+        pod = _ask(job, attempt, candidate, desk, landlord, refusals)
         if pod is not None:
             return _move_in(the_job(desk.jobs, job_id), attempt, pod, desk, landlord, adopted=False)
         reuse = _still(attempt, desk).end == NO_CAPACITY
+    if refusals and not any(refusals):
+        # Nobody said "no capacity" and nobody took it: it is the request that is wrong.
+        raise ProviderRefusedRequest("The GPU provider refused the request of every candidate.")
     raise NoCapacity("No GPU could be rented now: every candidate is taken.")
 
 
@@ -135,12 +140,23 @@ def _gpu_name(candidate: Candidate, job: Job, landlord: Landlord) -> str:
     return names.get(candidate.gpu_id, candidate.gpu_id)
 
 
-def _ask(job: Job, attempt: Attempt, candidate: Candidate, desk: Desk, landlord: Landlord) -> Pod | None:
-    """The pod; None when this candidate cannot be had (the attempt row says why)."""
+def _ask(
+    job: Job,
+    attempt: Attempt,
+    candidate: Candidate,
+    desk: Desk,
+    landlord: Landlord,
+    refusals: list[bool],
+) -> Pod | None:
+    """The pod; None when this candidate cannot be had (the attempt row says why).
+
+    refusals: gets True for a refusal that is known to mean "no capacity", False for one nobody has seen before.
+    """
     try:
         return desk.cloud.create(_pod_request(job, attempt, candidate, desk, landlord))
     except (NoCapacity, ProviderAccessDenied) as error:
         _give_up(attempt, NO_CAPACITY, desk)
+        refusals.append(not isinstance(error.details, dict) or error.details.get("recognised", True))
         say(
             desk.progress,
             job.id,

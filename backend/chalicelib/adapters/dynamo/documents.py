@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -20,9 +19,14 @@ _LOST_RACE = {"ConditionalCheckFailedException", "TransactionConflictException"}
 _LOST_IN_TRANSACTION = {"ConditionalCheckFailed", "TransactionConflict"}
 
 
-@cache
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
 def adapter_of(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    """Made once per type: it compiles a validator."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def dump(thing: Any) -> str:
@@ -33,7 +37,6 @@ def load(kind: type[Any], text: str) -> Any:
     return adapter_of(kind).validate_json(text)
 
 
-@cache
 def bind(item: Any, prefix: str) -> type[Model]:
     """The model against `{prefix}-{table}`: a subclass, so that two prefixes can live in one process."""
     table = f"{prefix}-{item.Meta.table_name}"

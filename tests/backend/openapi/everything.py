@@ -1,0 +1,115 @@
+"""The whole API in process on fakes, with people of every role and a WSGI door for HTTP test tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.client import responses
+from typing import Any
+
+import pytest
+from chalice import Chalice  # type: ignore[attr-defined]
+from chalice.test import Client
+from chalicelib import bootstrap
+from chalicelib.adapters.jobs_index import JobsIndex
+from chalicelib.domain.identity import Role, User
+from chalicelib.domain.people import user_id_of
+from chalicelib.routes import access
+from chalicelib.settings import settings
+
+from tests import fakes
+from tests.backend.datasets.fake_files import FakeFiles
+from tests.backend.identity.pool import FakePool
+from tests.backend.identity.world import ENVIRONMENT, FakeReplies, application
+from tests.fakes_gpu import FakeGpuCloud
+
+
+@dataclass
+class Everything:
+    app: Chalice
+    pool: FakePool
+    users: fakes.FakeUsers
+
+    def token(self, role: Role) -> str:
+        """An access token of someone with this role."""
+        email = f"{role.value}@example.com"
+        account = self.pool.accounts.get(email) or self.pool.add(email)
+        row = User(user_id_of(account.subject), email, role.value.title(), role, fakes.START)
+        if self.users.get(row.id) is None:
+            self.users.save(row, expected=None)
+        return f"access-{account.subject}"
+
+
+@contextmanager
+def everything() -> Iterator[Everything]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**ENVIRONMENT, "LOCAL_MODELS": "true", "STATE_MACHINE_ARN": "arn:fake"}.items():
+            patch.setenv(name, value)
+        settings.cache_clear()
+        made = Everything(application(), FakePool(), fakes.FakeUsers())
+        clock = fakes.FakeClock()
+        ports: dict[str, Any] = {
+            "jobs": fakes.FakeJobs(),
+            "progress": fakes.FakeProgress(),
+            "attempts": fakes.FakeAttempts(),
+            "datasets": fakes.FakeDatasets(),
+            "models": fakes.FakeModels(),
+            "users": made.users,
+            "tokens": fakes.FakeTokens(),
+            "notifications": fakes.FakeNotifications(),
+            "terminations": fakes.FakeTerminations(),
+            "costs": fakes.FakeCosts(),
+            "audit": fakes.FakeAudit(),
+            "documents": fakes.FakeSettings(),
+            "files": FakeFiles(),
+            "cloud": FakeGpuCloud(clock),
+            "workflow": fakes.FakeWorkflow(),
+            "notifier": fakes.FakeNotifier(),
+            "sign_in": made.pool,
+            "clock": clock,
+        }
+        ports["jobs_index"] = JobsIndex(ports["jobs"], ports["files"], clock=clock)
+        for name, port in ports.items():
+            patch.setattr(bootstrap, name, partial(_same, port))
+        patch.setattr(bootstrap, "secret", lambda _parameter: "a secret of the tests")
+        replies = FakeReplies()
+        patch.setattr(access, "replies", lambda: replies)
+        yield made
+        ports["jobs_index"].close()
+    settings.cache_clear()
+
+
+def _same(port: Any) -> Any:
+    return port
+
+
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+
+class Door:
+    """WSGI (PEP 3333) over Chalice's in-process client."""
+
+    def __init__(self, app: Chalice) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        headers = {
+            name.removeprefix("HTTP_").replace("_", "-").lower(): value
+            for name, value in environ.items()
+            if name.startswith("HTTP_") or name == "CONTENT_TYPE"
+        }
+        with Client(self._app) as client:
+            reply = client.http.request(
+                environ["REQUEST_METHOD"],
+                environ["REQUEST_URI"],
+                headers=headers,
+                body=environ["wsgi.input"].read(length),
+            )
+        # API Gateway's default for a proxy reply that names no type.
+        answered = {"Content-Type": "application/json", **(reply.headers or {})}
+        sent = [(name, str(value)) for name, value in answered.items()]
+        start_response(f"{reply.status_code} {responses.get(reply.status_code, 'Unknown')}", sent)
+        return [reply.body]

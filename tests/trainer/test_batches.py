@@ -7,6 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from trainer import batches
 
 lengths = st.lists(st.integers(1, 900), min_size=1, max_size=120)

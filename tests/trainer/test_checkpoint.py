@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from trainer import checkpoint
 from trainer.checkpoint import CheckpointDamagedError
 from trainer.config import parse_job
 from trainer.errors import CheckpointMismatchError
@@ -20,6 +19,8 @@ from trainer.progress import Progress
 from trainer.state import capture_random, restore_random
 from trainer_support import job_file
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from trainer import checkpoint
 
 
 def small_model(job: Any) -> Loaded:

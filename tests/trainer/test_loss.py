@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from trainer import loss
 from trainer.chat import ChatRenderer, Example
 from trainer.model_cache import load_tokenizer
 from trainer.rows import Conversation
 from trainer_support import conversations
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from trainer import loss
 
 CPU = torch.device("cpu")
 

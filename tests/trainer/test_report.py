@@ -11,13 +11,14 @@ from typing import Any
 import httpx
 import pytest
 from fake_control_plane import FakeControlPlane
-from trainer import events
 from trainer.config import Address
 from trainer.errors import SupersededError
 from trainer.report import Reporter
 from trainer.spool import Spool
 from trainer.webhooks import ControlPlane, RefusedError, UnavailableError
 from trainer_support import JOB_ID, SECRET, wait_until
+
+from trainer import events
 
 HELLO = {"trainer_version": "1", "image_digest": None, "gpu": None}
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainer import data
 from trainer.errors import BadDatasetError
 from trainer.rows import Conversation, read_rows
 from trainer_support import as_jsonl, conversations
+
+from trainer import data
 
 
 def write(path: Path, *rows: Any) -> Path:

@@ -51,7 +51,7 @@ def test_uploads_that_never_work_fail_with_the_last_answer(
 ) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     plane.storage_failures = [503] * 9
-    with pytest.raises(UploadFailedError, match="failed 4 times.*503"):
+    with pytest.raises(UploadFailedError, match=r"failed 4 times.*503"):
         transfers.upload("artifacts", [describe(tmp_path / "a")])
 
 

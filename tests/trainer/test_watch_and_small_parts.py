@@ -6,10 +6,11 @@ import math
 from pathlib import Path
 
 import pytest
-from trainer import watch
 from trainer.evidence import Evidence, PointLog, known_losses
 from trainer.progress import Progress
 from trainer.resources import cpu_threads, free_memory_bytes
+
+from trainer import watch
 
 
 def feed(progress: Progress, losses: list[float]) -> list[watch.Verdict]:

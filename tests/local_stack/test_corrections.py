@@ -78,6 +78,34 @@ def test_stock_leaves_a_change_in_progress_for_ever(tmp_path: Path) -> None:
     assert inside(RESTORED_STATUS.format(corrected=False), tmp_path)[0] == "UPDATE_IN_PROGRESS"
 
 
+REAPED = """
+import importlib, json
+runtime = importlib.import_module("ministack.core.lambda_runtime")
+lambdas = importlib.import_module("ministack.services.lambda_svc")
+if {corrected}:
+    importlib.import_module("ministack_launcher.idle_workers").apply(runtime, lambdas, 600)
+def worker(function, idle_seconds):
+    config = {{"FunctionArn": f"arn:aws:lambda:us-east-1:000000000000:function:{{function}}", "Runtime": "python3.11"}}
+    found, _ = runtime.acquire_worker(function, config, b"")
+    found.in_use = False
+    found.last_used -= idle_seconds
+worker("idle", 700)
+worker("recent", 500)
+lambdas.reap_idle_workers()
+print(json.dumps(sorted(key.split(":")[2] for key in runtime._workers)))
+"""
+
+
+@pytest.mark.stack
+def test_the_last_worker_of_a_function_ends_when_it_was_idle_for_long(tmp_path: Path) -> None:
+    assert inside(REAPED.format(corrected=True), tmp_path) == ["recent"]
+
+
+@pytest.mark.stack
+def test_stock_keeps_the_last_worker_of_a_function_for_ever(tmp_path: Path) -> None:
+    assert inside(REAPED.format(corrected=False), tmp_path) == ["idle", "recent"]
+
+
 def upstream_function(number: int) -> int:
     """Stands for a function of the code to be corrected."""
     return number + 1

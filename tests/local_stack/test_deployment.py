@@ -89,7 +89,7 @@ def test_a_resource_that_fails_is_named_with_its_reason(
 
 def test_a_missing_package_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="make package"):
-        Package(tmp_path).template("s3://bucket/key")
+        Package(tmp_path).require()
 
 
 def _preflight(http: httpx.Client, stage_url: str) -> httpx.Headers:

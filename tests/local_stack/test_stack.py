@@ -13,13 +13,15 @@ from typing import Any
 
 import httpx
 import pytest
-from stack import processes
+from stack import pods, processes
 from stack.control import Stack
 from stack.deployment import client
+from stack.files import read_json
 from stack.places import REPOSITORY, child_environment
 from stack.waiting import StartFailedError, free_port
 
 from tests.local_stack.sample_package import write_package
+from tests.local_stack.stand_in import wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -138,10 +140,10 @@ def test_stop_spares_a_stranger_under_a_recorded_number(stack: Stack, environmen
     try:
         entry = {"pid": stranger.pid, "identity": "1 another process"}
         stack.home.processes.write_text(json.dumps({"aws": entry}))
-        assert "No stack runs" in _command(stack, environment, "stop").stdout
+        assert _command(stack, environment, "stop").returncode == 0
         assert stranger.poll() is None
     finally:
-        stranger.communicate()
+        stranger.communicate(b"\n")
 
 
 def test_two_stacks_run_side_by_side(stack: Stack, tmp_path: Path, environment: dict[str, str]) -> None:
@@ -168,13 +170,19 @@ def test_a_first_deployment_cut_short_does_not_stand_in_the_way(stack: Stack) ->
     assert stack.home.deployed.exists()
 
 
+def _broken_package(folder: Path) -> Path:
+    """A package that CloudFormation refuses."""
+    write_package(folder)
+    document = json.loads((folder / "sam.json").read_text())
+    document["Resources"]["Wrong"] = {"Type": "AWS::No::SuchThing"}
+    (folder / "sam.json").write_text(json.dumps(document))
+    return folder
+
+
 def test_a_package_that_cannot_be_deployed_ends_the_start_with_the_reason(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    broken = write_package(tmp_path / "broken")
-    document = json.loads((broken / "sam.json").read_text())
-    document["Resources"]["Wrong"] = {"Type": "AWS::No::SuchThing"}
-    (broken / "sam.json").write_text(json.dumps(document))
+    broken = _broken_package(tmp_path / "broken")
     failing = Stack(tmp_path / "home", environment={**environment, "LORA_PIPELINE_PACKAGE": str(broken)})
     with pytest.raises(StartFailedError, match="AWS::No::SuchThing"):
         failing.start()
@@ -196,3 +204,73 @@ def test_a_part_that_ends_by_itself_ends_the_stack_with_its_name(stack: Stack) -
     processes.wait_gone(processes.record_of(outputs["pids"]["stack"]), 60)
     assert not [process for process in running if processes.is_running(process)]
     assert "The site ended by itself" in stack.home.log("stack").read_text()
+
+
+def _pod(stack: Stack) -> processes.Recorded:
+    """The process of a pod that an earlier, killed stand-in of this state folder started."""
+    folder = stack.home.runpod
+    command = [
+        sys.executable,
+        "-m",
+        "runpod_standin",
+        "--port",
+        "0",
+        "--api-key",
+        "key",
+        "--phase-seconds",
+        "0.05",
+    ]
+    started = subprocess.Popen(
+        [*command, "--state-dir", str(folder), "--command", "sleep 300"],
+        env=child_environment(),
+        cwd=REPOSITORY,
+        stdout=subprocess.DEVNULL,
+    )
+    url = wait_until(lambda: read_json(folder / "standin.json").get("url"), "the stand-in says where it is")
+    request = {"name": "n", "image": "i", "cloud": "SECURE", "gpu": {"id": "NVIDIA L40S", "count": 1}}
+    made = httpx.post(f"{url}/v2/pods", json=request, headers={"Authorization": "Bearer key"})
+    assert made.status_code == 201, made.text
+    pod = wait_until(lambda: pods.living(str(url)), "the pod's process runs")[0]
+    started.kill()
+    started.wait()
+    return pod
+
+
+def test_pods_outlive_a_killed_stack_and_end_with_a_stopped_one(stack: Stack) -> None:
+    pod = _pod(stack)
+    stack.start()
+    assert [found.pid for found in pods.living(stack.outputs["runpod_url"])] == [pod.pid]
+    stack.kill9()
+    assert processes.is_running(pod)
+    stack.start()
+    assert processes.is_running(pod)
+    stack.stop()
+    assert not processes.is_running(pod)
+
+
+def test_stop_ends_the_pods_of_a_killed_stack(stack: Stack, environment: dict[str, str]) -> None:
+    pod = _pod(stack)
+    stack.start()
+    stack.kill9()
+    assert processes.is_running(pod)
+    assert "is stopped" in _command(stack, environment, "stop").stdout
+    assert not processes.is_running(pod)
+
+
+def test_a_kill_may_include_the_pods(stack: Stack) -> None:
+    pod = _pod(stack)
+    stack.start()
+    stack.kill9(include_pods=True)
+    assert not processes.is_running(pod)
+
+
+def test_a_start_that_fails_leaves_the_pods_alone(
+    stack: Stack, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    pod = _pod(stack)
+    broken = {**environment, "LORA_PIPELINE_PACKAGE": str(_broken_package(tmp_path / "broken"))}
+    with pytest.raises(StartFailedError, match="AWS::No::SuchThing"):
+        Stack(stack.home.path, environment=broken).start()
+    assert processes.is_running(pod)
+    assert _command(stack, environment, "stop").returncode == 0
+    assert not processes.is_running(pod)

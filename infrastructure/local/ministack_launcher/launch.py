@@ -11,6 +11,7 @@ from ministack_launcher import (
     bounded_logs,
     durable_executions,
     durable_objects,
+    idle_workers,
     interrupted_deployments,
     isolated_lambdas,
     kept_mail,
@@ -86,6 +87,7 @@ def corrected_app(state_dir: Path) -> Any:
     store = Store(state_dir / "state.sqlite")
 
     isolated_lambdas.apply(runtime, lambdas, folders)
+    idle_workers.apply(runtime, lambdas)
     bounded_logs.apply(lambdas, _service("cloudwatch_logs"))
     task_waits.apply(sfn)
     spent_tokens.apply(sfn)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from stack import parts, processes
+from stack import pods, processes
 from stack.files import read_json
 from stack.places import REPOSITORY, Home, child_environment
 from stack.stop import RUN_GRACE_SECONDS
@@ -74,13 +74,10 @@ class Stack:
     def kill9(self, include_pods: bool = False) -> None:
         """Kill every process of the stack at once, as a power cut would; pods live on unless included."""
         recorded = processes.ProcessBook(self.home.processes).all()
-        # Pods are the processes below the RunPod stand-in.
-        standin = recorded.get(parts.RUNPOD)
-        pods = processes.descendants(standin.pid) if include_pods and standin else []
-        pods_recorded = [processes.record_of(pid) for pid in pods]
+        living_pods = pods.living(self.outputs.get("runpod_url", "")) if include_pods else []
         for process in recorded.values():
             processes.send(process, signal.SIGKILL)
-        for pod in pods_recorded:
+        for pod in living_pods:
             processes.kill(pod)
         for process in recorded.values():
             if self._child is not None and process.pid == self._child.pid:

@@ -53,12 +53,15 @@ class Package:
 
     folder: Path
 
+    def require(self) -> None:
+        """Raise FileNotFoundError, saying what to do, when there is no package yet."""
+        for path in (self.folder / "sam.json", self.folder / "deployment.zip"):
+            if not path.exists():
+                raise FileNotFoundError(f"There is no package at {path}. Make it with: make package")
+
     def template(self, code_uri: str) -> dict[str, Any]:
-        """The template with every local CodeUri replaced. Raises FileNotFoundError when not packaged yet."""
-        path = self.folder / "sam.json"
-        if not path.exists():
-            raise FileNotFoundError(f"There is no package at {path}. Make it with: make package")
-        template: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        """The template with every local CodeUri replaced."""
+        template: dict[str, Any] = json.loads((self.folder / "sam.json").read_text(encoding="utf-8"))
         for resource in template["Resources"].values():
             uri = resource.get("Properties", {}).get("CodeUri")
             if isinstance(uri, str) and not uri.startswith("s3://"):

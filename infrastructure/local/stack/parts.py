@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class Parts:
 
     def start_runpod(self) -> None:
         """The RunPod stand-in; its pods are processes of its own, which it finds again after a kill."""
+        threads = os.environ.get("LORA_PIPELINE_POD_THREADS")
         self._start(
             RUNPOD,
             [
@@ -58,6 +60,7 @@ class Parts:
                 self._settings.runpod_api_key,
                 "--models-dir",
                 str(self._home.models),
+                *(["--threads", threads] if threads else []),
             ],
             REPOSITORY,
         )
@@ -90,8 +93,14 @@ class Parts:
         """The name of a part that ended by itself, or None while all run."""
         return next((name for name, process in self.started.items() if process.poll() is not None), None)
 
-    def stop(self) -> None:
-        """Stop everything in order: a request each, a grace, then force. Collects every child."""
+    def stop(self, leave_pods: bool) -> None:
+        """Stop everything in order: a request each, a grace, then force. Collects every child.
+
+        With `leave_pods` the RunPod stand-in is killed instead, so that the next start finds its pods alive.
+        """
+        standin = self.started.get(RUNPOD)
+        if leave_pods and standin is not None:
+            standin.kill()
         for name in STOP_ORDER:
             process = self.started.get(name)
             if process is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from stack import lasting_settings, owner, parts, processes
+from stack import first_look, lasting_settings, owner, parts, processes
 from stack.deployment import Package, deploy
 from stack.files import read_json, write_json
 from stack.lasting_settings import LastingSettings
@@ -85,8 +85,9 @@ class Run:
     def until_signalled(self) -> None:
         """Start, announce, wait for Ctrl-C, SIGTERM or the end of a part, and stop everything.
 
-        Raises AlreadyRunningError, StartFailedError, DeploymentError, SignInError.
+        Raises AlreadyRunningError, FileNotFoundError, StartFailedError, DeploymentError, SignInError.
         """
+        self._package.require()
         with take_lock(self._home):
             clear_leftovers(self._home)
             previous = read_json(self._home.path / "token.json").get("token")
@@ -95,13 +96,16 @@ class Run:
                 signal.signal(number, self._on_signal)
             servers = parts.Parts(self._home, settings)
             processes.ProcessBook(self._home.processes).add(LOCK_NAME, processes.record_of(os.getpid()))
+            is_stopped_in_order = False
             try:
                 self._bring_up(servers, settings, previous)
                 self._wait(servers)
+                is_stopped_in_order = True
             except InterruptedError:
                 self._say("Stopped before it was up.")
+                is_stopped_in_order = True
             finally:
-                self._take_down(servers)
+                self._take_down(servers, is_stopped_in_order)
 
     def _settings(self) -> LastingSettings:
         settings = lasting_settings.load(self._home)
@@ -142,6 +146,7 @@ class Run:
         write_json(self._home.outputs, outputs)
         self._say(f"LoRA Pipeline is up after {time.monotonic() - began_at:.1f} s. Sign in here:")
         self._say(sign_in_link(outputs))
+        first_look.request(settings.aws_url, DEPLOYMENT_NAME)
 
     def _outputs(
         self, servers: parts.Parts, settings: LastingSettings, stack_outputs: dict[str, str], token: str
@@ -172,10 +177,12 @@ class Run:
                     f"The {ended} ended by itself; see {self._home.log(ended)}. Stopping the rest."
                 )
 
-    def _take_down(self, servers: parts.Parts) -> None:
-        servers.stop()
+    def _take_down(self, servers: parts.Parts, is_stopped_in_order: bool) -> None:
+        # After a failure the pods go on training: the next start finds them, or `stop` ends them.
+        servers.stop(leave_pods=not is_stopped_in_order)
         self._home.outputs.unlink(missing_ok=True)
-        processes.ProcessBook(self._home.processes).clear()
+        if is_stopped_in_order:
+            processes.ProcessBook(self._home.processes).clear()
 
     def _check(self) -> None:
         if self._stopping.is_set():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stack import parts, processes
+from stack import parts, pods, processes
 from stack.places import Home
 from stack.run import LOCK_NAME
 
@@ -17,7 +17,10 @@ def stop(home: Home, say: Callable[[str], None]) -> None:
     book = processes.ProcessBook(home.processes)
     recorded = book.all()
     running = {name: process for name, process in recorded.items() if processes.is_running(process)}
-    if not running:
+    if recorded and parts.RUNPOD not in running:
+        # Killed, not stopped: its pods live on, and only a stand-in can end them.
+        pods.stop_left_over(home)
+    if not recorded:
         say(f"No stack runs in {home.path}.")
         return
     if LOCK_NAME in running:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from chalicelib.domain.errors import (
     AppError,
@@ -54,7 +54,8 @@ def translate(error: ClientError | BotoCoreError, refused: AppError) -> AppError
         return ValidationFailed({"code": [WRONG_CODE]})
     if code == "PasswordResetRequiredException":
         return NotSignedIn("Your password must be set anew. Use “Forgot password” to get a code by mail.")
-    if code in _NO_ACCESS:
+    # A session or token of a length that the pool never makes is refused before it is even sent.
+    if code in _NO_ACCESS or isinstance(error, ParamValidationError):
         return refused
     return ServiceUnavailable("Signing in is not possible right now. Try again in a minute.")
 

@@ -148,6 +148,11 @@ def test_an_unknown_email_and_a_wrong_code_read_the_same() -> None:
     assert details[0] == details[1]
 
 
+def test_a_session_too_short_to_be_one_asks_to_sign_in_again(pool: CognitoSignIn) -> None:
+    with pytest.raises(NotSignedIn, match="Sign in again"):
+        pool.answer_new_password(EMAIL, "short", OWN)
+
+
 def test_too_many_codes_are_said_aloud_but_unknown_emails_are_not() -> None:
     with pytest.raises(TooManyRequests):
         _refusing("LimitExceededException").forgot_password(EMAIL)

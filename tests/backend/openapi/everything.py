@@ -15,14 +15,17 @@ from chalice.test import Client
 from chalicelib import bootstrap
 from chalicelib.adapters.jobs_index import JobsIndex
 from chalicelib.domain.identity import Role, User
+from chalicelib.domain.job import JobStatus
 from chalicelib.domain.people import user_id_of
 from chalicelib.routes import access
 from chalicelib.settings import settings
 
 from tests import fakes
 from tests.backend.datasets.fake_files import FakeFiles
+from tests.backend.estimate.examples import a_dataset
 from tests.backend.identity.pool import FakePool
 from tests.backend.identity.world import ENVIRONMENT, FakeReplies, application
+from tests.builders import a_job
 from tests.fakes_gpu import FakeGpuCloud
 
 
@@ -40,6 +43,25 @@ class Everything:
         if self.users.get(row.id) is None:
             self.users.save(row, expected=None)
         return f"access-{account.subject}"
+
+
+def _furnish(ports: dict[str, Any]) -> None:
+    """A job of each kind and a dataset, so that requests get further than "not found"."""
+    changes: list[dict[str, Any]] = [
+        {},
+        {"status": JobStatus.QUEUED, "queued_at": fakes.START},
+        {"status": JobStatus.RUNNING, "started_at": fakes.START, "run": 1, "attempt": 1},
+        {"status": JobStatus.COMPLETED, "started_at": fakes.START, "ended_at": fakes.START},
+    ]
+    for number, change in enumerate(changes, start=1):
+        ports["jobs"].save(a_job(number, **change), expected=None)
+    ports["datasets"].save(a_dataset(), expected=None)
+
+
+KNOWN_IDS = {
+    "job_id": tuple(a_job(number).id for number in range(1, 5)),
+    "dataset_id": (a_dataset().id,),
+}
 
 
 @contextmanager
@@ -70,6 +92,7 @@ def everything() -> Iterator[Everything]:
             "sign_in": made.pool,
             "clock": clock,
         }
+        _furnish(ports)
         ports["jobs_index"] = JobsIndex(ports["jobs"], ports["files"], clock=clock)
         for name, port in ports.items():
             patch.setattr(bootstrap, name, partial(_same, port))

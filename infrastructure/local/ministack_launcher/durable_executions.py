@@ -6,6 +6,7 @@ it loads it. What must survive is that its name is used, for Step Functions neve
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -21,16 +22,21 @@ EXPECTED = {
 }
 KIND = "execution"
 KEPT_FINISHED = 2000
+# What `get_state` saves beside the executions, each from the module's variable of that name.
+OTHER_STATE = (
+    "state_machines",
+    "tags",
+    "activities",
+    "state_machine_versions",
+    "state_machine_aliases",
+    "map_runs",
+)
 
 
 def apply(sfn: Any, store: Store) -> None:
     """Take hold of `ministack.services.stepfunctions`; call once, before the first request."""
     require(PATCH, sfn, EXPECTED)
-    emit_stock, state_stock, handle_stock = (
-        sfn._emit_execution_status_event,
-        sfn.get_state,
-        sfn.handle_request,
-    )
+    emit_stock, handle_stock = sfn._emit_execution_status_event, sfn.handle_request
 
     def emit_execution_status_event(execution: dict[str, Any]) -> None:
         # ministack calls this at the start and at the end of every execution, from the thread that runs it.
@@ -38,13 +44,7 @@ def apply(sfn: Any, store: Store) -> None:
         emit_stock(execution)
 
     def get_state() -> dict[str, Any]:
-        held = dict(sfn._executions._data)
-        sfn._executions._data.clear()
-        try:
-            state: dict[str, Any] = state_stock()
-        finally:
-            sfn._executions._data.update(held)
-        return state
+        return {"executions": {}, **{name: copy.deepcopy(getattr(sfn, f"_{name}")) for name in OTHER_STATE}}
 
     async def handle_request(*request: Any) -> Any:
         reply = await handle_stock(*request)

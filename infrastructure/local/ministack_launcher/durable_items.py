@@ -7,6 +7,7 @@ committed together, so that a transaction survives whole or not at all.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import defaultdict
 from collections.abc import Callable
@@ -25,6 +26,18 @@ EXPECTED = {
     "handle_request": "1201f2ac993ce1a0",
 }
 KIND_PREFIX = "item:"
+# What `get_state` saves beside the tables, each from the module's variable of that name.
+OTHER_STATE = (
+    "tags",
+    "ttl_settings",
+    "pitr_settings",
+    "kinesis_destinations",
+    "contributor_insights",
+    "backups",
+    "resource_policies",
+    "exports",
+    "imports",
+)
 
 Touched = dict[tuple[str, str, str], dict[str, Any]]
 _touched: ContextVar[Touched | None] = ContextVar("touched_items", default=None)
@@ -62,8 +75,8 @@ class DurableItems:
         dynamodb = self._dynamodb
         require(PATCH, dynamodb, EXPECTED)
         set_stock, remove_stock = dynamodb._set_item, dynamodb._remove_item
-        replaced_stock, state_stock = dynamodb._items_replaced, dynamodb.get_state
-        handle_stock = dynamodb.handle_request
+        replaced_stock, handle_stock = dynamodb._items_replaced, dynamodb.handle_request
+        unsaved = ("items", dynamodb._INDEX_MEMBERS)
 
         def set_item(table: dict[str, Any], partition: str, sort: str, item: Any) -> Any:
             old = set_stock(table, partition, sort, item)
@@ -81,15 +94,11 @@ class DurableItems:
 
         def get_state() -> dict[str, Any]:
             # The items have their own documents; without them this state stays small.
-            held = [(table, table["items"]) for table in dynamodb._tables.all_values()]
-            for table, _ in held:
-                table["items"] = {}
-            try:
-                state: dict[str, Any] = state_stock()
-            finally:
-                for table, items in held:
-                    table["items"] = items
-            return state
+            tables = type(dynamodb._tables)()
+            for (account, region, name), table in dynamodb._tables.all_items():
+                described = {key: value for key, value in table.items() if key not in unsaved}
+                tables.set_scoped(account, region, name, {**copy.deepcopy(described), "items": {}})
+            return {"tables": tables, **{n: copy.deepcopy(getattr(dynamodb, f"_{n}")) for n in OTHER_STATE}}
 
         async def handle_request(*request: Any) -> Any:
             touched: Touched = {}

@@ -70,6 +70,19 @@ BACKEND_LIBRARIES = (
 )
 
 
+LOCAL_LIBRARIES = ("boto3", "httpx", "starlette.applications", "uvicorn")
+TRAINER_LIBRARIES = (
+    "torch",
+    "transformers",
+    "peft",
+    "huggingface_hub",
+    "httpx",
+    "gguf",
+    "tokenizers",
+    "pynvml",
+)
+
+
 def imported(folder: Path, modules: list[str], *first: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", WATCHED, str(folder), ",".join(modules), *first]
     return subprocess.run(command, env={}, capture_output=True, text=True, check=False)
@@ -88,6 +101,19 @@ def test_every_module_of_the_backend_imports_in_a_bare_environment() -> None:
     modules = [*modules_below(BACKEND, "chalicelib"), "app"]
     assert len(modules) > 50
     result = imported(BACKEND, modules, *BACKEND_LIBRARIES)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("package", ["stack", "runpod_standin"])
+def test_every_module_of_the_one_machine_stack_imports_in_a_bare_environment(package: str) -> None:
+    folder = ROOT / "infrastructure" / "local"
+    result = imported(folder, modules_below(folder, package), *LOCAL_LIBRARIES)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
+def test_every_module_of_the_trainer_imports_in_a_bare_environment() -> None:
+    result = imported(ROOT / "trainer", modules_below(ROOT / "trainer", "trainer"), *TRAINER_LIBRARIES)
     assert result.returncode == 0, result.stderr
 
 

@@ -133,6 +133,16 @@ def test_answers_of_the_gateway_itself_have_the_error_envelope(template: dict[st
     assert statuses["INTEGRATION_TIMEOUT"] == "504"
 
 
+def test_the_training_machine_gets_the_arn_of_each_step_it_names() -> None:
+    machine = ROOT / "step_functions" / "training_job.asl.json"
+    properties = merge_template(INFRASTRUCTURE, machine, "1")["Resources"]["TrainingJob"]["Properties"]
+    substitutions = properties["DefinitionSubstitutions"]
+    steps = {n for n, e in CONFIG["lambda_functions"].items() if e["iam_policy_file"] == "policy-steps.json"}
+    assert set(substitutions) == steps
+    assert all(value == {"Fn::GetAtt": [name, "Arn"]} for name, value in substitutions.items())
+    assert json.loads(properties["DefinitionString"]) == json.loads(machine.read_text())
+
+
 def test_an_unknown_name_in_the_state_machine_stops_packaging(tmp_path: Path) -> None:
     machine = tmp_path / "machine.json"
     machine.write_text(SAMPLE_MACHINE.read_text().replace("${TerminatePod}", "${TerminatePods}"))

@@ -13,7 +13,7 @@ from chalicelib.domain import end_reasons
 from chalicelib.domain.attempt import Attempt, AttemptStatus
 from chalicelib.domain.catalogue import reason_label
 from chalicelib.domain.gpu import Tier
-from chalicelib.domain.job import CANCELLABLE, DELETABLE, Job, JobStatus
+from chalicelib.domain.job import ACTIVE, CANCELLABLE, DELETABLE, Job, JobStatus
 from chalicelib.domain.person import Person
 from chalicelib.domain.progress import LogEvent, Progress
 from chalicelib.views_catalog import configuration_json, estimate_json, iso, usd
@@ -151,7 +151,8 @@ def job_row(job: Job, row: Progress | None = None, now: datetime | None = None) 
     configuration = configuration_json(job.configuration)
     values = job.configuration.hyperparameters
     money = row.money
-    spent = job.cost_usd or (money.spent_usd(at) if money and not job.is_final else Decimal(0))
+    # Between runs no pod is billed, and the row still holds the money of the last one.
+    spent = money.spent_usd(at) if money and job.status in ACTIVE else job.cost_usd or Decimal(0)
     estimate = job.estimate
     return {
         **_common(job, row),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from chalicelib.routes.http import Body
 
 Number = Annotated[float | None, Field(allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[StrictStr, Field(max_length=4000)]
 Name = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,120}$")]
 Sha256 = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[StrictInt, Field(ge=0, le=10**15)]
+# Far from the ends of the calendar, so that no time zone can push it over them.
+Moment = Annotated[
+    AwareDatetime, Field(ge=datetime(2020, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 Stage = Literal["preprocessing", "model_loading", "training", "finalization"]
 
@@ -30,7 +35,7 @@ class FilePart(_Part):
 
 class StageEvent(_Part):
     type: Literal["stage"]
-    at: datetime
+    at: Moment
     stage: Stage
     state: Literal["active", "completed"]
     message: Annotated[StrictStr, Field(max_length=500)]
@@ -40,7 +45,7 @@ class StageEvent(_Part):
 
 class PlanEvent(_Part):
     type: Literal["plan"]
-    at: datetime
+    at: Moment
     total_steps: Annotated[StrictInt, Field(ge=1)]
     steps_per_epoch: Annotated[StrictInt, Field(ge=1)]
     epochs: Annotated[StrictInt, Field(ge=1)]
@@ -56,7 +61,7 @@ class PlanEvent(_Part):
 
 class MetricsEvent(_Part):
     type: Literal["metrics"]
-    at: datetime
+    at: Moment
     step: Count
     epoch: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     training_loss: Number = None
@@ -73,7 +78,7 @@ class MetricsEvent(_Part):
 
 class CheckpointEvent(_Part):
     type: Literal["checkpoint"]
-    at: datetime
+    at: Moment
     step: Count
     path: Annotated[StrictStr, Field(pattern=r"^checkpoints/step-[0-9]{6}$")]
     reason: Literal["interval", "pause", "finish", "cancel", "terminating"]
@@ -84,7 +89,7 @@ class CheckpointEvent(_Part):
 
 class ArtifactsEvent(_Part):
     type: Literal["artifacts"]
-    at: datetime
+    at: Moment
     path: Literal["artifacts"]
     files: Annotated[list[FilePart], Field(min_length=1, max_length=100)]
     summary: dict[str, Any]
@@ -92,15 +97,15 @@ class ArtifactsEvent(_Part):
 
 class ResumeEvent(_Part):
     type: Literal["resume_evidence"]
-    at: datetime
+    at: Moment
     resumed_from_step: Count
-    steps: Annotated[list[dict[str, float]], Field(max_length=1000)]
+    steps: Annotated[list[dict[StrictStr, Finite]], Field(max_length=1000)]
     state_sha256: StrictStr | None = None
 
 
 class ToldEvent(_Part):
     type: Literal["info", "warning", "stopping"]
-    at: datetime
+    at: Moment
     message: Annotated[StrictStr, Field(max_length=2000)]
     code: StrictStr | None = None
     data: dict[str, Any] = Field(default_factory=dict)
@@ -108,7 +113,7 @@ class ToldEvent(_Part):
 
 class ErrorEvent(_Part):
     type: Literal["error"]
-    at: datetime
+    at: Moment
     end_reason: Literal[
         "out_of_memory",
         "bad_dataset",

@@ -18,6 +18,7 @@ from chalicelib.domain import job as transitions
 from chalicelib.domain.attempt import Attempt, AttemptStatus
 from chalicelib.domain.candidates import candidates
 from chalicelib.domain.errors import (
+    HardCapReached,
     JobAlreadyEnding,
     JobCancelled,
     NoCapacity,
@@ -69,7 +70,7 @@ class Desk:
 
 def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> dict[str, Any]:
     """{attempt, pod_id, adopted}. Raises NoCapacity when nobody has a GPU now, JobCancelled, PauseRequested or
-    JobAlreadyEnding when none is wanted any more, and the provider's own errors."""
+    JobAlreadyEnding when none is wanted any more, HardCapReached when none can be paid, and the provider's own errors."""
     job = _wanted(the_job(desk.jobs, job_id), run)
     current = desk.attempts.get(job_id, job.attempt) if job.attempt else None
     if current is not None and current.status is not AttemptStatus.ENDED:
@@ -83,6 +84,7 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
     same_gpu_only = job.checkpoint is not None
     for candidate in candidates(job.configuration.gpu, landlord.offers, same_gpu_only=same_gpu_only):
         job = _wanted(the_job(desk.jobs, job_id), run)
+        _affordable(job, desk)
         number = job.attempt if reuse else job.attempt + 1
         attempt = _intend(job, number, candidate, desk, landlord)
         reuse = True
@@ -104,6 +106,14 @@ def _wanted(job: Job, run: int) -> Job:
     if job.status is JobStatus.PAUSING:
         raise PauseRequested("Paused before a GPU was rented.")
     return job
+
+
+def _affordable(job: Job, desk: Desk) -> None:
+    """What earlier pods cost may have used the cap up: then not one more second is bought."""
+    now = desk.clock()
+    spent = sum((attempt.cost_usd(now) for attempt in desk.attempts.of_job(job.id)), Decimal(0))
+    if job.spend_cap_usd is not None and spent >= job.spend_cap_usd:
+        raise HardCapReached("The spend cap is used up by earlier GPUs of this job.")
 
 
 def _still(attempt: Attempt, desk: Desk) -> Attempt:

@@ -10,18 +10,22 @@ from typing import Any
 
 from chalicelib.domain import end_reasons
 from chalicelib.domain import job as transitions
-from chalicelib.domain.attempt import Attempt, AttemptStatus
+from chalicelib.domain.attempt import Attempt, AttemptStatus, finish
 from chalicelib.domain.cost import TRAINING_COMPUTE, CostRecord, attempt_key, month_of
 from chalicelib.domain.end_reasons import EndReason
-from chalicelib.domain.job import Job, JobStatus
+from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.queue import release
 from chalicelib.domain.termination import Termination
 from chalicelib.ports import AttemptStore, CostStore, JobStore, ProgressStore, TerminationStore
-from chalicelib.use_cases.again import again, change_progress, the_job
+from chalicelib.use_cases.again import again, change_job, change_progress, the_job
 from chalicelib.use_cases.say import say
 
 MOST_CAPACITY_MISSES = 60
+# While the provider does not answer, nothing can be rented either: the queue is the place to wait for both.
+_NOTHING_TO_RENT = frozenset(
+    {"NoCapacity", "ProviderUnavailable", "ProviderThrottled", "ProviderReplyLost", "ServiceUnavailable"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,10 @@ def settle_job(
             "status": job.status.value,
         }
     before_status = job.status
-    if not job.is_final and job.status is not JobStatus.QUEUED:
-        job = again(lambda: _settle(job_id, books, timings, now))
+    if job.status in ACTIVE:
+        job = again(lambda: _settle(job_id, run, books, timings, now))
     _write_books(job, books, now)
+    job = _correct_cost(job, books, now)
     _close_row(job, books)
     if job.status is not before_status:
         _announce(job, before_status, books, now)
@@ -69,8 +74,11 @@ def settle_job(
     }
 
 
-def _settle(job_id: str, books: Books, timings: Mapping[str, float], now: datetime) -> Job:
+def _settle(job_id: str, run: int, books: Books, timings: Mapping[str, float], now: datetime) -> Job:
     job = the_job(books.jobs, job_id)
+    if job.run != run or job.status not in ACTIVE:
+        # Another settlement of this run was faster.
+        return job
     attempts = books.attempts.of_job(job_id)
     open_attempts = [attempt for attempt in attempts if attempt.status is not AttemptStatus.ENDED]
     for attempt in open_attempts:
@@ -79,6 +87,11 @@ def _settle(job_id: str, books: Books, timings: Mapping[str, float], now: dateti
         )
     row = books.progress.get(job_id) or Progress(job_id)
     settled = _outcome(job, row, attempts, timings, now)
+    if settled.status is JobStatus.QUEUED:
+        # Its next run rents anew: what this one may have left is a stray from here on.
+        for attempt in open_attempts:
+            books.attempts.save(finish(attempt, "handed_over", now), expected=attempt)
+        open_attempts = []
     settled = replace(settled, cleanup_pending=bool(open_attempts))
     if settled.status is JobStatus.CANCELLING:
         return settled if settled == job else books.jobs.save(settled, expected=job)
@@ -91,16 +104,17 @@ def _settle(job_id: str, books: Books, timings: Mapping[str, float], now: dateti
 
 def _outcome(job: Job, row: Progress, attempts: Any, timings: Mapping[str, float], now: datetime) -> Job:
     """What the ending means. A cancelled job whose pod is still billed stays cancelling."""
-    error = job.ending.error if job.ending else ""
+    # A run that comes here with no ending written did not end well, whatever stopped it.
+    error = job.ending.error if job.ending else "NoEnding"
     spent = total_usd(attempts, now)
     if error == "" and job.model_id is not None:
         early = bool(row.artifacts and row.artifacts.get("summary", {}).get("ended_by") == "finish")
         reason = EndReason.SPEND_CAP if early else EndReason.COMPLETED
         return transitions.complete(job, job.model_id, reason, spent, now)
-    if error == "PauseRequested" and job.status is JobStatus.PAUSING:
+    if job.status is JobStatus.PAUSING and error in {"PauseRequested", *_NOTHING_TO_RENT}:
         return replace(transitions.pause(job, now), cost_usd=spent)
-    if error == "NoCapacity" and job.status in {JobStatus.PROVISIONING, JobStatus.RECOVERING}:
-        return _requeue(job, timings, now)
+    if error in _NOTHING_TO_RENT and job.status in {JobStatus.PROVISIONING, JobStatus.RECOVERING}:
+        return replace(_requeue(job, spent, timings, now), cost_usd=spent)
     if job.status is JobStatus.CANCELLING:
         error = "JobCancelled"
         if any(attempt.status is not AttemptStatus.ENDED for attempt in attempts):
@@ -124,15 +138,23 @@ def _detail(job: Job, reason: EndReason, trainer: Mapping[str, Any]) -> str:
     return job.ending.cause[:500] if job.ending and reason is not EndReason.INTERNAL_ERROR else ""
 
 
-def _requeue(job: Job, timings: Mapping[str, float], now: datetime) -> Job:
+def _requeue(job: Job, spent: Decimal, timings: Mapping[str, float], now: datetime) -> Job:
     if job.capacity_misses >= MOST_CAPACITY_MISSES:
-        return transitions.end(job, EndReason.NO_CAPACITY, "", Decimal(0), now)
+        return transitions.end(job, EndReason.NO_CAPACITY, "", spent, now)
     wait_seconds = min(600.0, timings["no_capacity_backoff_seconds"] * 2 ** min(job.capacity_misses, 4))
     return transitions.requeue(job, now + timedelta(seconds=wait_seconds), now)
 
 
 def total_usd(attempts: Any, now: datetime) -> Decimal:
     return sum((attempt.cost_usd(now) for attempt in attempts), Decimal(0))
+
+
+def _correct_cost(job: Job, books: Books, now: datetime) -> Job:
+    """An ended job's cost follows its attempts: one that was still billed at settlement has cost more since."""
+    spent = total_usd(books.attempts.of_job(job.id), now)
+    if job.status in ACTIVE or job.cleanup_pending or (job.cost_usd or Decimal(0)) == spent:
+        return job
+    return change_job(books.jobs, job.id, lambda before: replace(before, cost_usd=spent, changed_at=now))
 
 
 def _write_books(job: Job, books: Books, now: datetime) -> None:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any, TypeVar
 
 from chalicelib.domain import attempt as attempts_of
 from chalicelib.domain.attempt import Attempt, AttemptStatus
+from chalicelib.domain.errors import AppError
 from chalicelib.domain.gpu import Pod, PodName
 from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.progress import Intent, Progress, check_money, stronger
@@ -27,6 +29,8 @@ from chalicelib.ports import (
 )
 from chalicelib.use_cases.again import change_job, change_progress
 from chalicelib.use_cases.evaluate_wait import evaluate_wait
+
+Result = TypeVar("Result")
 
 # A claim or a signal younger than this may still be on its way.
 _GRACE = timedelta(seconds=45)
@@ -60,16 +64,25 @@ def sweep_pods(broom: Broom) -> Swept:
     pods = broom.cloud.list(f"{broom.deployment}-job_")
     active = [job for status in sorted(ACTIVE) for job in broom.jobs.by_status(status)]
     leaked = tuple(pod.name for pod in pods if pod.is_billed and _is_stray(pod, broom))
+    by_name = {pod.name: pod for pod in pods}
     for pod in pods:
         if pod.name in leaked:
-            _remove_stray(pod, broom)
-    by_name = {pod.name: pod for pod in pods}
+            _calmly(_remove_stray, pod, broom)
     for job in active:
-        _resample(job, by_name, broom)
-        _signal_again(job, broom)
-    left = _work_terminations(by_name, broom)
-    restarted = tuple(job.id for job in active if _restart_if_dead(job, broom))
-    return Swept(leaked, restarted, left)
+        _calmly(_resample, job, by_name, broom)
+        _calmly(_signal_again, job, broom)
+    still_open = [_calmly(_work_termination, each, by_name, broom) for each in broom.terminations.open()]
+    restarted = tuple(job.id for job in active if _calmly(_restart_if_dead, job, broom))
+    return Swept(leaked, restarted, sum(each is not False for each in still_open))
+
+
+def _calmly(work: Callable[..., Result], *arguments: Any) -> Result | None:
+    """None when it failed: one pod that cannot be deleted, or one lost race, must not keep the others waiting. What
+    failed is found again in a minute."""
+    try:
+        return work(*arguments)
+    except AppError:
+        return None
 
 
 def _is_stray(pod: Pod, broom: Broom) -> bool:
@@ -87,9 +100,13 @@ def _is_stray(pod: Pod, broom: Broom) -> bool:
 
 
 def _remove_stray(pod: Pod, broom: Broom) -> None:
-    broom.cloud.delete(pod.id)
+    """The record first, and once: its age is what raises the alert when deleting does not help."""
     name = PodName.parse(pod.name)
-    broom.terminations.add(Termination(pod.name, pod.id, name.job_id if name else None, broom.now, "stray"))
+    if pod.name not in {termination.pod_name for termination in broom.terminations.open()}:
+        broom.terminations.add(
+            Termination(pod.name, pod.id, name.job_id if name else None, broom.now, "stray")
+        )
+    broom.cloud.delete(pod.id)
 
 
 def _resample(job: Job, by_name: Mapping[str, Pod], broom: Broom) -> None:
@@ -143,19 +160,16 @@ def _signal_again(job: Job, broom: Broom) -> None:
     evaluate_wait(row, workflow=broom.workflow, now=broom.now, heartbeat=False)
 
 
-def _work_terminations(by_name: Mapping[str, Pod], broom: Broom) -> int:
-    """Deletes again what is still billed; closes what is gone. Returns how many stay open."""
-    still_open = 0
-    for termination in broom.terminations.open():
-        pod = by_name.get(termination.pod_name)
-        if pod is not None and pod.is_billed:
-            still_open += 1
-            broom.cloud.delete(pod.id)
-            _alert_once(termination, broom)
-            continue
-        broom.terminations.close(termination)
-        _close_attempt(termination, broom)
-    return still_open
+def _work_termination(termination: Termination, by_name: Mapping[str, Pod], broom: Broom) -> bool:
+    """Deletes again what is still billed; closes what is gone. True when it stays open."""
+    pod = by_name.get(termination.pod_name)
+    if pod is not None and pod.is_billed and termination.pod_id in {"", pod.id}:
+        _alert_once(termination, broom)
+        broom.cloud.delete(pod.id)
+        return True
+    _close_attempt(termination, broom)
+    broom.terminations.close(termination)
+    return False
 
 
 def _alert_once(termination: Termination, broom: Broom) -> None:
@@ -174,12 +188,14 @@ def _close_attempt(termination: Termination, broom: Broom) -> None:
     if name is None:
         return
     attempt = broom.attempts.get(name.job_id, name.attempt)
-    if attempt is not None and attempt.pod_name == termination.pod_name:
+    same_pod = attempt is not None and attempt.pod_id in {None, termination.pod_id}
+    if attempt is not None and attempt.pod_name == termination.pod_name and same_pod:
         ended = attempts_of.finish(attempt, "terminated", broom.now)
         if ended is not attempt:
             broom.attempts.save(ended, expected=attempt)
+    others = broom.attempts.of_job(name.job_id)
     job = broom.jobs.get(name.job_id)
-    if job is not None and job.cleanup_pending:
+    if job is not None and job.cleanup_pending and all(each.status is AttemptStatus.ENDED for each in others):
         change_job(
             broom.jobs,
             job.id,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from chalicelib.domain import attempt as attempts_of
 from chalicelib.domain import job as transitions
-from chalicelib.domain.attempt import AttemptStatus
-from chalicelib.domain.errors import PodStillListed
+from chalicelib.domain.attempt import Attempt, AttemptStatus
+from chalicelib.domain.errors import PodStillListed, ProviderError
 from chalicelib.domain.gpu import Pod
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.termination import Termination
@@ -35,7 +35,8 @@ def terminate_pod(
 ) -> dict[str, Any]:
     """{gone, ended_well}. The ending is written first, so that a restarted run only terminates and settles.
 
-    Raises PodStillListed until `termination_handover_seconds` have passed; then what is left goes to the sweeper.
+    Raises PodStillListed until `termination_handover_seconds` have passed; then what is left goes to the sweeper. A
+    provider that does not answer counts as "still listed": its outage must not cost a finished run its result.
     A run that was replaced by a newer one touches nothing.
     """
     job = the_job(jobs, job_id)
@@ -44,15 +45,19 @@ def terminate_pod(
     if not recovering:
         error, cause = str(failure.get("Error", "")), str(failure.get("Cause", ""))[:2000]
         job = change_job(jobs, job_id, lambda before: transitions.begin_ending(before, error, cause, now))
-    left = _delete_all(f"{deployment}-{job_id}-", cloud)
-    _close_attempts(job_id, left, attempts, now)
+    open_attempts = [each for each in attempts.of_job(job_id) if each.status is not AttemptStatus.ENDED]
+    try:
+        left = {pod.name: pod.id for pod in _delete_all(f"{deployment}-{job_id}-", open_attempts, cloud)}
+        _close_attempts(open_attempts, left, attempts, now)
+    except ProviderError:
+        left = {each.pod_name: each.pod_id or "" for each in open_attempts}
     if left:
         row = change_progress(progress, job_id, lambda row: _since(row, now))
         waited = (now - (row.terminate_since or now)).total_seconds()
         if waited < timings["termination_handover_seconds"]:
             raise PodStillListed(f"{len(left)} pods are still billed.")
-        for pod in left:
-            terminations.add(Termination(pod.name, pod.id, job_id, now, "not gone in time"))
+        for name, pod_id in left.items():
+            terminations.add(Termination(name, pod_id, job_id, now, "not gone in time"))
     return {"gone": not left, "ended_well": job.ending is not None and job.ending.error == ""}
 
 
@@ -60,18 +65,18 @@ def _since(row: Progress, now: datetime) -> Progress:
     return row if row.terminate_since else replace(row, terminate_since=now)
 
 
-def _delete_all(prefix: str, cloud: GpuCloud) -> list[Pod]:
-    """Every pod of the job, whatever its attempt: a lost reply may have left one that no record names."""
-    listed = cloud.list(prefix)
-    for pod in listed:
-        cloud.delete(pod.id)
-    if not listed:
-        return []
+def _delete_all(prefix: str, open_attempts: Sequence[Attempt], cloud: GpuCloud) -> list[Pod]:
+    """Every pod of the job, whatever its attempt: a lost reply may have left one that no record names, and a new one
+    that a record names may not be listed yet."""
+    known = {each.pod_id for each in open_attempts if each.pod_id is not None}
+    for pod_id in sorted({pod.id for pod in cloud.list(prefix)} | known):
+        cloud.delete(pod_id)
     return [pod for pod in cloud.list(prefix) if pod.is_billed]
 
 
-def _close_attempts(job_id: str, left: list[Pod], attempts: AttemptStore, now: datetime) -> None:
-    billed = {pod.name for pod in left}
-    for attempt in attempts.of_job(job_id):
-        if attempt.status is not AttemptStatus.ENDED and attempt.pod_name not in billed:
+def _close_attempts(
+    open_attempts: Sequence[Attempt], left: Mapping[str, str], attempts: AttemptStore, now: datetime
+) -> None:
+    for attempt in open_attempts:
+        if attempt.pod_name not in left:
             attempts.save(attempts_of.finish(attempt, "terminated", now), expected=attempt)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -89,7 +88,7 @@ def match(searched: Sequence[str]) -> str:
 
 
 def shown(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with its highlights: HTML in which everything but `<mark>` is escaped."""
+    """The row with its highlights, in which `<mark>` is the only tag: any other `<` reads `&lt;`."""
     marked = {field: found[field] for field in ("name", "description", "notes", "tags")}
     highlights = {field: _html(text) for field, text in marked.items() if text and _START in text}
     return {**found["row"], "highlights": highlights}
@@ -124,4 +123,5 @@ def _list(values: Sequence[str]) -> str | None:
 
 
 def _html(text: str) -> str:
-    return html.escape(text, quote=False).replace(_START, "<mark>").replace(_END, "</mark>")
+    """Without `<` no other tag can begin. `&` stays, since clients that set text, as the site does, show it as it is."""
+    return text.replace("<", "&lt;").replace(_START, "<mark>").replace(_END, "</mark>")

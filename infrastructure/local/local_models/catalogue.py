@@ -28,9 +28,9 @@ TINY = LocalModel(
     id="tiny-llama",
     name="Tiny Llama (local)",
     hub_id="lora-pipeline/tiny-llama",
-    revision="recipe-4c27fb518a68",
+    revision="recipe-5680492e196c",
     license="mit",
-    parameters=1_000_576,
+    parameters=1_049_728,
     context_length=1024,
 )
 

@@ -20,10 +20,10 @@ STEPS = 60
 BATCH_ROWS = 8
 ROW_TOKENS = 128
 PEAK_RATE = 3e-3
-SHAPE = {
+SHAPE: dict[str, Any] = {
     "vocab_size": 2048,
     "hidden_size": 128,
-    "intermediate_size": 352,
+    "intermediate_size": 384,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
@@ -95,7 +95,7 @@ def _tokenizer(lines: list[str]) -> Any:
         show_progress=False,
     )
     bpe.train_from_iterator(lines, trainer)
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=bpe,
         eos_token="<|im_end|>",  # noqa: S106 - a token of text, not of access
         pad_token="<|pad|>",  # noqa: S106 - likewise

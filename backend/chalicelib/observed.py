@@ -16,7 +16,8 @@ Handler = Callable[[dict[str, Any], Any], Any]
 
 
 def make_logger() -> Logger:
-    return Logger(service="lora-pipeline")
+    # A name of its own: Chalice's logger has the application's, and would print every line a second time.
+    return Logger(service="lora-pipeline", name="lora-pipeline-functions")
 
 
 @functools.cache

@@ -53,8 +53,10 @@ class Attempt:
         if self.billed_usd is not None:
             return self.billed_usd
         end = self.ended_at or now
+        # An attempt that never got a pod has no rate, and costs nothing.
+        ends = [later.at for later in self.rates[1:]] + ([end] if self.rates else [])
         total = Decimal(0)
-        for sample, until in zip(self.rates, [*(later.at for later in self.rates[1:]), end], strict=True):
+        for sample, until in zip(self.rates, ends, strict=True):
             seconds = max(timedelta(0), min(until, end) - sample.at).total_seconds()
             total += Decimal(str(seconds)) * sample.usd_per_hour / 3600
         return total.quantize(_CENT_OF_CENT)

@@ -13,7 +13,7 @@ from chalice.test import Client
 from chalicelib import bootstrap
 from chalicelib.domain.identity import Role, User
 from chalicelib.domain.people import user_id_of
-from chalicelib.routes import access, openapi
+from chalicelib.routes import openapi
 from chalicelib.settings import settings
 
 from tests.backend.identity.pool import Caller, FakePool
@@ -93,6 +93,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         for name in ("users", "tokens", "notifications", "clock"):
             monkeypatch.setattr(bootstrap, name, partial(getattr, made, name))
         monkeypatch.setattr(bootstrap, "sign_in", lambda: made.pool)
-        monkeypatch.setattr(access, "replies", lambda: made.replies)
+        monkeypatch.setattr(bootstrap, "replies", lambda: made.replies)
         yield made
     settings.cache_clear()

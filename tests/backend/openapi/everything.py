@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 from chalice import Chalice  # type: ignore[attr-defined]
 from chalice.test import Client
-from chalicelib import bootstrap
+from chalicelib import bootstrap, views
 from chalicelib.adapters.jobs_index import JobsIndex
 from chalicelib.domain.identity import Role, User
 from chalicelib.domain.job import JobStatus
 from chalicelib.domain.people import user_id_of
-from chalicelib.routes import access
 from chalicelib.settings import settings
 
 from tests import fakes
@@ -93,12 +92,12 @@ def everything() -> Iterator[Everything]:
             "clock": clock,
         }
         _furnish(ports)
-        ports["jobs_index"] = JobsIndex(ports["jobs"], ports["files"], clock=clock)
+        ports["jobs_index"] = JobsIndex(ports["jobs"], ports["files"], views.job_row, clock)
         for name, port in ports.items():
             patch.setattr(bootstrap, name, partial(_same, port))
         patch.setattr(bootstrap, "secret", lambda _parameter: "a secret of the tests")
         replies = FakeReplies()
-        patch.setattr(access, "replies", lambda: replies)
+        patch.setattr(bootstrap, "replies", lambda: replies)
         yield made
         ports["jobs_index"].close()
     settings.cache_clear()

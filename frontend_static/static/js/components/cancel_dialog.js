@@ -26,7 +26,7 @@ function consequences(job) {
     ${bad('GPU instance will be terminated within 60 seconds')}
     <li><span class="success" aria-hidden="true">✓</span>Partial progress and metrics will be saved for review</li>
     ${bad('This job cannot be resumed - you must start a new job to continue')}
-    <li class="num"><span aria-hidden="true">💰</span>Final cost will be: ${usd(job.cost.spent_usd)} based on ${duration(job.progress.elapsed_seconds)} elapsed time</li></ul></div>`;
+    <li class="num"><span aria-hidden="true">${icon('wallet', 'sm')}</span>Final cost will be: ${usd(job.cost.spent_usd)} based on ${duration(job.progress.elapsed_seconds)} elapsed time</li></ul></div>`;
 }
 
 function template(job, reasons, state, act) {

@@ -23,13 +23,13 @@ function distribution(title, entries) {
 function facts(dataset) {
   const scores = dataset.quality?.scores ?? {};
   const review = dataset.human_review;
-  return html`<div class="card"><div class="body stack"><div class="row"><span class="badge" data-tone="ready" title=${dataset.readiness?.tooltip ?? nothing}>${dataset.readiness?.label}</span><a class="link small right" href="/datasets/${dataset.id}">Open dataset</a></div>
+  return html`<div class="card facts-card"><div class="body stack"><div class="row"><span class="badge" data-tone="ready" title=${dataset.readiness?.tooltip ?? nothing}>${dataset.readiness?.label}</span><a class="link small right" href="/datasets/${dataset.id}">Open dataset</a></div>
     ${keyValues([
       ...Object.entries(scores).map(([name, score]) => [name[0].toUpperCase() + name.slice(1), `${score}/5`]),
       ...(review ? [['Human review', `${plural(review.reviewed, 'conversation')} (${percent(review.share * 100)})`]] : []),
       ['Tokens', count(dataset.tokens)], ['File', `${dataset.file_name} · ${bytes(dataset.size_bytes)}`], ['Updated', time(dataset.updated_at)],
     ])}
-    ${distribution('Personas', dataset.scaffolding?.personas)}${distribution('Emotional arcs', dataset.scaffolding?.emotional_arcs)}${distribution('Topics', dataset.scaffolding?.topics)}</div></div>`;
+    ${dataset.scaffolding ? html`<div class="thirds">${distribution('Personas', dataset.scaffolding.personas)}${distribution('Emotional arcs', dataset.scaffolding.emotional_arcs)}${distribution('Topics', dataset.scaffolding.topics)}</div>` : nothing}</div></div>`;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { count, percent } from '../shared/format.js';
+import { count, percent, plural } from '../shared/format.js';
 import { html, nothing, progress } from '../shared/view.js';
 
 /**
@@ -7,6 +7,6 @@ import { html, nothing, progress } from '../shared/view.js';
  */
 export function distribution(title, entries) {
   if (!entries?.length) return nothing;
-  return html`<section class="card" aria-label=${title}><header><h2>${title}</h2><span class="small muted">${count(entries.length)} values</span></header><div class="body dist">
+  return html`<section class="card" aria-label=${title}><header><h2>${title}</h2><span class="small muted">${plural(entries.length, 'value')}</span></header><div class="body dist">
     ${entries.map((entry) => html`<div><span><span class="cut">${entry.value}</span><span class="num muted">${count(entry.count)} · ${percent(entry.share * 100, 1)}</span></span>${progress(entry.share * 100, `${title}: ${entry.value}`, '', 'thin')}</div>`)}</div></section>`;
 }

@@ -14,13 +14,13 @@ function line(stage, nowMs) {
   return 'Waiting...';
 }
 
-function spoken(stage, index, total, nowMs) {
+function spoken(stage, nowMs) {
   const words = {
     completed: `Completed in ${spokenDuration(stage.duration_seconds)}`,
     active: `In progress, ${percent(stage.progress * 100)} complete, ${spokenDuration(activeSeconds(stage, nowMs))} so far`,
     failed: `Failed: ${stage.error ?? 'see details'}`,
   };
-  return `Stage ${index + 1} of ${total}: ${stage.label} - ${words[stage.state] ?? 'Waiting'}`;
+  return words[stage.state] ?? 'Waiting';
 }
 
 const marks = { completed: icon('check', 'sm'), failed: icon('x', 'sm') };
@@ -33,7 +33,7 @@ const marks = { completed: icon('check', 'sm'), failed: icon('x', 'sm') };
  */
 export function stageList(stages, onOpen, nowMs = Date.now()) {
   return html`<ol class="stages" aria-label="Stages">${stages.map((stage, index) => html`<li><button type="button" class="stage" data-state=${stage.state}
-    aria-label=${spoken(stage, index, stages.length, nowMs)} title=${stage.state === 'pending' ? VARIES : stage.message ?? stage.label} @click=${() => onOpen(stage)}>
-    <span class="stage-n num" aria-hidden="true">${marks[stage.state] ?? index + 1}</span><span class="cut">${stage.label}</span><small class="num">${line(stage, nowMs)}</small>
+    title=${stage.state === 'pending' ? VARIES : stage.message ?? stage.label} @click=${() => onOpen(stage)}>
+    <span class="stage-n num" aria-hidden="true">${marks[stage.state] ?? index + 1}</span><span class="cut"><span class="sr">Stage ${index + 1} of ${stages.length}: </span>${stage.label}<span class="sr"> - ${spoken(stage, nowMs)}</span></span><small class="num" aria-hidden="true">${line(stage, nowMs)}</small>
     <span class="stage-bar"><i .style=${`inline-size:${Math.round((stage.progress ?? 0) * 100)}%`}></i></span></button></li>`)}</ol>`;
 }

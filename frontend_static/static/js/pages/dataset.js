@@ -5,7 +5,7 @@ import { bytes, count, percent, plural } from '../shared/format.js';
 import { startPolling } from '../shared/poll.js';
 import { setTitle, startShell } from '../shared/shell.js';
 import { toast } from '../shared/toast.js';
-import { badge, empty, find, html, icon, keyValues, mount, nothing, notice, pathPart, progress, time } from '../shared/view.js';
+import { empty, find, html, icon, keyValues, mount, nothing, notice, pathPart, progress, time } from '../shared/view.js';
 
 const POLL_SECONDS = 2;
 const PREVIEW_SIZE = 5;
@@ -46,7 +46,7 @@ async function deleteDataset() {
 
 function header(dataset) {
   const tone = { ready: 'ready', rejected: 'rejected' }[dataset.status] ?? 'running';
-  return html`<div class="page-head"><div><div class="title"><h1>${dataset.name}</h1>${badge({ label: dataset.readiness?.label ?? dataset.status, tone, pulsing: WORKING.includes(dataset.status) }, dataset.readiness?.tooltip)}</div>
+  return html`<div class="page-head"><div><div class="title"><h1>${dataset.name}</h1><span class="badge" data-tone=${tone} title=${dataset.readiness?.tooltip ?? nothing}>${dataset.readiness?.label ?? dataset.status}</span></div>
     <div class="meta"><span>${icon('file', 'sm')}${dataset.file_name}</span><span>${bytes(dataset.size_bytes)}</span><span>${dataset.created_by.name}</span><span class="mono">${dataset.id}</span></div></div>
     <div class="actions">${dataset.status === 'ready' ? html`<a class="btn primary" href="/training-jobs/new?dataset=${dataset.id}">${icon('play')}Train on this dataset</a>` : nothing}
     <button type="button" class="btn danger" @click=${deleteDataset}>${icon('trash-2')}Delete</button></div></div>`;
@@ -105,7 +105,7 @@ function paint() {
     html`${header(dataset)}${state.error ? notice(`${state.error.message} Showing the last data.`, () => poller.refresh(), 'warning') : nothing}${working(dataset)}
       ${dataset.status === 'rejected' ? notice(`This file cannot be used for training: ${plural(dataset.error_count, 'problem')} found. Correct the file and upload it again.`) : nothing}
       ${dataset.conversations === null ? nothing : stats(dataset)}${findings('Errors', dataset.errors, dataset.error_count, 'danger')}${findings('Warnings', dataset.warnings, dataset.warning_count, 'warning')}
-      <div class="halves">${distribution('Personas', s.personas)}${distribution('Emotional arcs', s.emotional_arcs)}${distribution('Topics', s.topics)}${facts(dataset)}</div>${preview()}`,
+      ${dataset.scaffolding ? html`<div class="thirds">${distribution('Personas', s.personas)}${distribution('Emotional arcs', s.emotional_arcs)}${distribution('Topics', s.topics)}</div>` : nothing}${facts(dataset)}${preview()}`,
   );
 }
 

@@ -34,7 +34,7 @@ function card(model) {
     <div class="row">${starRating(quality.stars)}<span class="badge" data-tone=${quality.known ? (quality.score >= 4 ? 'success' : quality.score >= 3 ? 'medium' : 'danger') : ''}>Quality: ${quality.known ? `${quality.score}/5` : 'unknown'}</span></div>
     <dl class="kv"><div><dt>Dataset</dt><dd class="cut">${model.dataset.name}</dd></div><div><dt>Base model</dt><dd class="cut">${model.base_model.name}</dd></div>
       <div><dt>Created:</dt><dd>${date(model.created_at)}</dd></div><div><dt>Cost:</dt><dd>${usd(model.training.cost_usd)}</dd></div><div><dt>Size</dt><dd>${bytes(model.total_bytes)}</dd></div></dl>
-    <a class="btn" href="/models/${model.id}" aria-label="View and download ${model.name}">${icon('package')}View &amp; Download</a></article>`;
+    <a class="btn" href="/models/${model.id}" aria-label="View &amp; Download ${model.name}">${icon('package')}View &amp; Download</a></article>`;
 }
 
 function list() {

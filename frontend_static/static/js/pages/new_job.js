@@ -112,6 +112,13 @@ async function review() {
   );
 }
 
+/** The same job asked for again, after a lost reply, must not become a second job and a second bill. */
+function keyFor(body) {
+  const text = JSON.stringify(body);
+  if (state.sent?.text !== text) state.sent = { text, key: crypto.randomUUID() };
+  return { idempotencyKey: state.sent.key };
+}
+
 async function start(acknowledged) {
   const body = jobRequest(state.choice);
   let job;
@@ -119,7 +126,8 @@ async function start(acknowledged) {
     await patch(`/jobs/${draftId}`, body);
     job = await post(`/jobs/${draftId}/start`, { acknowledged });
   } else {
-    job = await post('/jobs', { ...body, start: { acknowledged } });
+    const wanted = { ...body, start: { acknowledged } };
+    job = await post('/jobs', wanted, keyFor(wanted));
   }
   forgetNotes();
   toast('Training job created and queued for processing');
@@ -132,7 +140,7 @@ async function saveDraft() {
   paint();
   try {
     const body = jobRequest(state.choice);
-    const job = draftId ? await patch(`/jobs/${draftId}`, body) : await post('/jobs', body);
+    const job = draftId ? await patch(`/jobs/${draftId}`, body) : await post('/jobs', body, keyFor(body));
     forgetNotes();
     if (draftId) toast('Draft saved');
     else location.assign(`/training-jobs/${job.id}/configure`);

@@ -82,7 +82,7 @@ newPassword.addEventListener('submit', (event) => {
   const host = '#new-password-message';
   const chosen = value('new-password');
   clearMarks(newPassword);
-  if (pending.kind === 'forgotten' && !value('code').trim()) return invalid(find('#code'), 'Enter the code from the e-mail.', host);
+  if (pending.kind === 'forgotten' && !value('code').trim()) return invalid(find('#code'), 'Enter the code you were sent.', host);
   if (chosen.length < MINIMUM_PASSWORD_LENGTH) {
     return invalid(find('#new-password'), `Use at least ${MINIMUM_PASSWORD_LENGTH} characters.`, host);
   }

@@ -36,7 +36,9 @@ function refreshSession() {
 async function exchangeRefreshToken() {
   const session = readSession();
   if (!session?.refresh_token) return false;
-  const reply = await send('POST', '/session/refresh', { body: { refresh_token: session.refresh_token }, anonymous: true });
+  const reply = await attempt('POST', '/session/refresh', { body: { refresh_token: session.refresh_token }, anonymous: true });
+  // Only a clear no ends the session; a busy service must not sign people out.
+  if (reply.status === 429 || reply.status >= 500) throw await toError(reply);
   if (!reply.ok) return false;
   const { data } = await reply.json();
   writeSession({ ...session, ...data, refresh_token: data.refresh_token ?? session.refresh_token });

@@ -1,0 +1,150 @@
+"""Every page, both themes, three widths: no accessibility finding, no console complaint, no sideways scroll."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import build
+import pytest
+from playwright.sync_api import Error, Page, expect
+
+from tests.frontend.conftest import Opener, Site
+
+pytestmark = pytest.mark.browser
+
+AXE = (build.HERE / "node_modules/axe-core/axe.min.js").read_text()
+RUN_AXE = """async () => {
+  const found = await axe.run(document, {resultTypes: ['violations']});
+  return found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(' ') + ' ' + (node.any[0]?.message ?? '')).join(' | ')}`);
+}"""
+
+PAGES = {
+    "jobs": "/dashboard/training-jobs",
+    "empty search": "/dashboard/training-jobs?search=nothing-like-this",
+    "running job": "/training-jobs/{running}",
+    "metrics": "/training-jobs/{running}?tab=metrics",
+    "event log": "/training-jobs/{running}?tab=event-log",
+    "failed job": "/training-jobs/{failed}",
+    "cancelled job": "/training-jobs/{cancelled}",
+    "artifacts": "/training-jobs/{completed}?tab=artifacts",
+    "new job": "/training-jobs/new?dataset={dataset}",
+    "datasets": "/datasets",
+    "dataset": "/datasets/{dataset}",
+    "rejected dataset": "/datasets/{rejected}",
+    "models": "/models",
+    "model": "/models/{model}",
+    "notifications": "/notifications",
+    "settings": "/settings",
+    "patterns": "/patterns",
+    "guide": "/docs/hyperparameters-explained",
+}
+
+
+def addresses(site: Site) -> dict[str, str]:
+    """The pages with the ids of this workspace filled in."""
+    ids = {status: site.id_of(status) for status in ("running", "failed", "cancelled", "completed")}
+    datasets = list(site.world.datasets)
+    ids.update(dataset=datasets[0], rejected=datasets[1], model=next(iter(site.world.models)))
+    return {name: path.format(**ids) for name, path in PAGES.items()}
+
+
+def settle(page: Page) -> None:
+    """Wait until the page shows data in place of its skeletons."""
+    expect(page.locator("[aria-busy=true]:not(button):visible")).to_have_count(0)
+    expect(page.locator(".skeleton:not([role=img] *):visible")).to_have_count(0)
+
+
+def accessibility_findings(page: Page) -> list[str]:
+    page.evaluate(AXE)
+    found: list[str] = page.evaluate(RUN_AXE)
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_an_accessibility_finding(site: Site, open_page: Opener, scheme: str) -> None:
+    page = open_page(scheme=scheme)
+    findings = {}
+    for name, path in addresses(site).items():
+        page.goto(site.origin + path)
+        settle(page)
+        findings[name] = accessibility_findings(page)
+    assert {name: found for name, found in findings.items() if found} == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_signing_in_has_no_accessibility_finding(site: Site, open_page: Opener, scheme: str) -> None:
+    page = open_page("/sign-in", signed_in=False, scheme=scheme)
+    assert accessibility_findings(page) == []
+
+
+def test_no_dialog_has_an_accessibility_finding(site: Site, open_page: Opener) -> None:
+    page = open_page(addresses(site)["running job"])
+    page.locator("#cancel-training").click()
+    expect(page.locator("dialog")).to_be_visible()
+    assert accessibility_findings(page) == []
+    page.goto(site.origin + addresses(site)["new job"])
+    page.locator("#review:enabled").click()
+    expect(page.locator("dialog")).to_be_visible()
+    assert accessibility_findings(page) == []
+
+
+@pytest.mark.parametrize("width", [390, 820])
+def test_no_page_scrolls_sideways(site: Site, open_page: Opener, width: int) -> None:
+    page = open_page(width=width)
+    too_wide = {}
+    for name, path in addresses(site).items():
+        page.goto(site.origin + path)
+        settle(page)
+        too_wide[name] = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert {name: extra for name, extra in too_wide.items() if extra > 0} == {}
+
+
+def test_every_destination_is_reachable_on_a_phone(site: Site, open_page: Opener) -> None:
+    page = open_page("/models", width=390)
+    links = page.locator("nav[aria-label=Main] a:visible")
+    assert [link.get_attribute("href") for link in links.all()] == [
+        "/dashboard/training-jobs",
+        "/datasets",
+        "/models",
+        "/docs/hyperparameters-explained",
+        "/settings",
+    ]
+    expect(page.get_by_role("link", name="New job")).to_be_visible()
+    expect(page.locator("#bell")).to_be_visible()
+
+
+SHIFT = """() => new Promise((resolve) => {
+  let sum = 0;
+  new PerformanceObserver((list) => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value; })
+    .observe({type: 'layout-shift', buffered: true});
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => resolve(sum), 50)));
+})"""
+
+
+@pytest.mark.parametrize("name", ["jobs", "running job", "datasets", "models"])
+def test_the_page_does_not_jump_when_its_data_arrives(site: Site, open_page: Opener, name: str) -> None:
+    page = open_page(addresses(site)[name])
+    settle(page)
+    assert page.evaluate(SHIFT) <= 0.1
+
+
+def test_an_unknown_address_says_so_and_leads_back(site: Site, open_page: Opener) -> None:
+    site.allowed = ("404",)
+    page = open_page("/no/such/page")
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
+    expect(page.get_by_role("link", name="Go to your jobs")).to_be_visible()
+
+
+def test_the_policy_really_forbids_inline_code(site: Site, open_page: Opener) -> None:
+    site.allowed = ("Content Security Policy", "Trusted", "trusted")
+    page = open_page("/settings")
+    with pytest.raises(Error, match="TrustedScript"):
+        page.evaluate("document.createElement('div').setAttribute('onclick', 'document.title = 1')")
+    with pytest.raises(Error, match="TrustedHTML"):
+        page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p>x</p>')")
+
+
+def test_screens_kept_in_the_documentation_are_small() -> None:
+    screens = list((Path(__file__).resolve().parents[2] / "docs/screens").glob("*.png"))
+    assert len(screens) >= 6
+    assert all(path.stat().st_size <= 200_000 for path in screens)

@@ -22,6 +22,11 @@ from chalicelib.use_cases.again import again, change_job, change_progress, the_j
 from chalicelib.use_cases.say import say
 
 MOST_CAPACITY_MISSES = 60
+_NEWS: Mapping[JobStatus, tuple[str, ...]] = {
+    JobStatus.COMPLETED: ("job_completed", "artifact_ready"),
+    JobStatus.FAILED: ("job_failed",),
+    JobStatus.CANCELLED: ("job_cancelled",),
+}
 # While the provider does not answer, nothing can be rented either: the queue is the place to wait for both.
 _NOTHING_TO_RENT = frozenset(
     {"NoCapacity", "ProviderUnavailable", "ProviderThrottled", "ProviderReplyLost", "ServiceUnavailable"}
@@ -53,13 +58,18 @@ def settle_job(
             "status": job.status.value,
         }
     before_status = job.status
+    decided = False
     if job.status in ACTIVE:
-        job = again(lambda: _settle(job_id, run, books, timings, now))
+        job, decided = again(lambda: _settle(job_id, run, books, timings, now))
     _write_books(job, books, now)
     job = _correct_cost(job, books, now)
     _close_row(job, books)
-    if job.status is not before_status:
-        _announce(job, before_status, books, now)
+    if decided and job.status is not before_status:
+        _log(job, before_status, books, now)
+    # Told again on every repetition: a settlement that died after its write would leave the person waiting for ever,
+    # and telling twice tells once.
+    for kind in _NEWS.get(job.status, ()):
+        books.tell(kind, job)
     failed = job.status is JobStatus.FAILED
     error = (
         job.ending.error
@@ -74,11 +84,13 @@ def settle_job(
     }
 
 
-def _settle(job_id: str, run: int, books: Books, timings: Mapping[str, float], now: datetime) -> Job:
+def _settle(
+    job_id: str, run: int, books: Books, timings: Mapping[str, float], now: datetime
+) -> tuple[Job, bool]:
+    """The job as it is now, and whether it was this call that made it so."""
     job = the_job(books.jobs, job_id)
     if job.run != run or job.status not in ACTIVE:
-        # Another settlement of this run was faster.
-        return job
+        return job, False
     attempts = books.attempts.of_job(job_id)
     open_attempts = [attempt for attempt in attempts if attempt.status is not AttemptStatus.ENDED]
     for attempt in open_attempts:
@@ -94,12 +106,12 @@ def _settle(job_id: str, run: int, books: Books, timings: Mapping[str, float], n
         open_attempts = []
     settled = replace(settled, cleanup_pending=bool(open_attempts))
     if settled.status is JobStatus.CANCELLING:
-        return settled if settled == job else books.jobs.save(settled, expected=job)
+        return books.jobs.save(settled, expected=job), True
     slots = books.jobs.slots()
     saved, _ = books.jobs.save_with_slots(
         settled, expected=job, slots=release(slots, job_id), expected_slots=slots
     )
-    return saved
+    return saved, True
 
 
 def _outcome(job: Job, row: Progress, attempts: Any, timings: Mapping[str, float], now: datetime) -> Job:
@@ -193,7 +205,7 @@ def _close_row(job: Job, books: Books) -> None:
     change_progress(books.progress, job.id, close)
 
 
-def _announce(job: Job, before: JobStatus, books: Books, now: datetime) -> None:
+def _log(job: Job, before: JobStatus, books: Books, now: datetime) -> None:
     say(
         books.progress,
         job.id,
@@ -202,10 +214,3 @@ def _announce(job: Job, before: JobStatus, books: Books, now: datetime) -> None:
         f"{before.value} → {job.status.value}" + (f": {job.end_sentence}" if job.end_sentence else ""),
         {"old_status": before.value, "new_status": job.status.value, "end_reason": job.end_reason},
     )
-    kinds = {
-        JobStatus.COMPLETED: ("job_completed", "artifact_ready"),
-        JobStatus.FAILED: ("job_failed",),
-        JobStatus.CANCELLED: ("job_cancelled",),
-    }
-    for kind in kinds.get(job.status, ()):
-        books.tell(kind, job)

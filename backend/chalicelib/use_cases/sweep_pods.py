@@ -5,7 +5,7 @@ If either read fails nothing is done: a list that is not known to be whole prove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -63,17 +63,17 @@ class Swept:
 def sweep_pods(broom: Broom) -> Swept:
     pods = broom.cloud.list(f"{broom.deployment}-job_")
     active = [job for status in sorted(ACTIVE) for job in broom.jobs.by_status(status)]
-    leaked = tuple(pod.name for pod in pods if pod.is_billed and _is_stray(pod, broom))
-    by_name = {pod.name: pod for pod in pods}
-    for pod in pods:
-        if pod.name in leaked:
-            _calmly(_remove_stray, pod, broom)
+    # By pod, not by name: a stray may bear the name of the pod that is at work.
+    leaked = [pod for pod in pods if pod.is_billed and _is_stray(pod, broom)]
+    by_name = {pod.name: pod for pod in pods if pod not in leaked}
+    for pod in leaked:
+        _calmly(_remove_stray, pod, broom)
     for job in active:
         _calmly(_resample, job, by_name, broom)
         _calmly(_signal_again, job, broom)
-    still_open = [_calmly(_work_termination, each, by_name, broom) for each in broom.terminations.open()]
+    still_open = [_calmly(_work_termination, each, pods, broom) for each in broom.terminations.open()]
     restarted = tuple(job.id for job in active if _calmly(_restart_if_dead, job, broom))
-    return Swept(leaked, restarted, sum(each is not False for each in still_open))
+    return Swept(tuple(pod.name for pod in leaked), restarted, sum(each is not False for each in still_open))
 
 
 def _calmly(work: Callable[..., Result], *arguments: Any) -> Result | None:
@@ -160,12 +160,14 @@ def _signal_again(job: Job, broom: Broom) -> None:
     evaluate_wait(row, workflow=broom.workflow, now=broom.now, heartbeat=False)
 
 
-def _work_termination(termination: Termination, by_name: Mapping[str, Pod], broom: Broom) -> bool:
+def _work_termination(termination: Termination, pods: Sequence[Pod], broom: Broom) -> bool:
     """Deletes again what is still billed; closes what is gone. True when it stays open."""
-    pod = by_name.get(termination.pod_name)
-    if pod is not None and pod.is_billed and termination.pod_id in {"", pod.id}:
+    meant = [pod for pod in pods if pod.name == termination.pod_name and termination.pod_id in {"", pod.id}]
+    billed = [pod.id for pod in meant if pod.is_billed]
+    if billed:
         _alert_once(termination, broom)
-        broom.cloud.delete(pod.id)
+        for pod_id in billed:
+            broom.cloud.delete(pod_id)
         return True
     _close_attempt(termination, broom)
     broom.terminations.close(termination)

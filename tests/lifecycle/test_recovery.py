@@ -1,0 +1,186 @@
+"""A GPU that is taken away, falls silent, or cannot be asked about."""
+
+from __future__ import annotations
+
+import pytest
+from chalicelib.domain.errors import StaleAttempt
+from chalicelib.domain.gpu import PodStatus
+from chalicelib.domain.job import JobStatus
+
+from tests.lifecycle.trainer import Trainer
+from tests.lifecycle.world import World
+
+
+def _lose(world: World, job_id: str) -> None:
+    world.cloud.vanish(world.pods(job_id)[0].id)
+    world.machine.advance(120)
+
+
+def test_a_lost_pod_is_replaced_and_training_goes_on_from_the_checkpoint() -> None:
+    world = World()
+    job_id = world.running()
+    old = Trainer(world, job_id).through("model_loading").train(1, 12).checkpoint(10)
+    _lose(world, job_id)
+
+    new = Trainer(world, job_id).hello()
+    assert (new.attempt, new.reply["checkpoint"]["step"], new.reply["checkpoint"]["attempt"]) == (2, 10, 1)
+    assert world.attempt(job_id).resumed_from_step == 10
+    new.stage("preprocessing").stage("model_loading").train(11, 20).stage("training").artifacts()
+    new.stage("finalization")
+
+    job = world.job(job_id)
+    assert (job.status, job.recoveries) == (JobStatus.COMPLETED, 1)
+    assert sorted(set(world.points(job_id))) == list(range(1, 21))
+    assert job.cost_usd == sum(each.cost_usd(world.clock.now) for each in world.attempts.of_job(job_id))
+    assert len(world.costs.of_job(job_id)) == 2
+    assert world.told().count("job_started") == 1
+    assert "GPU interrupted, recovering from step 10" in world.said(job_id)
+    with pytest.raises(StaleAttempt):
+        old.send()
+
+
+def test_a_resumed_run_stays_on_the_same_gpu_type() -> None:
+    world = World()
+    job_id = world.running()
+    Trainer(world, job_id).through("model_loading").checkpoint(10)
+    world.cloud.without_capacity = {
+        (world.cloud.offers[0].gpu_id, tier) for tier in world.cloud.offers[0].max_count
+    }
+    _lose(world, job_id)
+
+    assert {call.gpu_id for call in world.cloud.create_calls} == {world.cloud.offers[0].gpu_id}
+    assert world.job(job_id).status is JobStatus.QUEUED
+    assert world.job(job_id).cost_usd == world.attempts.rows[(job_id, 1)].cost_usd(world.clock.now) > 0
+
+
+def test_the_fourth_loss_is_one_too_many() -> None:
+    world = World()
+    job_id = world.running()
+    for number in range(1, 5):
+        Trainer(world, job_id).through("model_loading")
+        assert world.attempt(job_id).number == number
+        world.cloud.vanish(world.pods(job_id)[0].id)
+        world.machine.advance(200)
+
+    job = world.job(job_id)
+    assert (job.status, job.end_reason, job.recoveries) == (JobStatus.FAILED, "provider_lost", 3)
+    assert world.told().count("job_failed") == 1
+    assert world.jobs.slots().holders == ()
+    assert world.machine.executions[f"{job_id}-r1"].status == "FAILED"
+
+
+@pytest.mark.parametrize("status", [PodStatus.EXITED, PodStatus.ERROR])
+def test_a_pod_that_is_listed_and_stopped_is_replaced(status: PodStatus) -> None:
+    world = World()
+    job_id = world.running()
+    Trainer(world, job_id).through("model_loading")
+    world.cloud.stop(world.pods(job_id)[0].id, status)
+    world.machine.advance(60)
+    assert world.attempt(job_id).number == 2
+
+
+def test_a_silent_pod_that_is_listed_is_waited_for_and_then_replaced() -> None:
+    world = World()
+    job_id = world.running()
+    Trainer(world, job_id).through("model_loading")
+    world.machine.advance(280)
+    assert world.attempt(job_id).number == 1
+    world.machine.advance(60)
+    assert world.attempt(job_id).number == 2
+    assert len(world.pods(job_id)) == 1
+
+
+def test_a_pod_that_speaks_again_in_time_is_kept() -> None:
+    world = World()
+    job_id = world.running()
+    trainer = Trainer(world, job_id).through("model_loading")
+    for _ in range(10):
+        world.machine.advance(200)
+        trainer.send()
+    assert world.attempt(job_id).number == 1
+    trainer.through("finalization")
+    assert world.job(job_id).status is JobStatus.COMPLETED
+
+
+def test_no_pod_is_replaced_while_our_own_door_is_shut() -> None:
+    world = World()
+    job_id = world.running()
+    trainer = Trainer(world, job_id).through("model_loading")
+    world.documents.put("door", {"open_at": world.clock.now.isoformat()})
+    world.machine.advance(1800)
+    assert world.attempt(job_id).number == 1
+    trainer.send()
+    assert world.state(job_id) == "AwaitTraining"
+
+
+def test_one_list_that_misses_the_pod_proves_nothing() -> None:
+    world = World()
+    job_id = world.running()
+    Trainer(world, job_id).through("model_loading")
+    rented = world.cloud._rented[world.pods(job_id)[0].id]
+    rented.hidden_lists = 1
+    world.machine.advance(40)
+    assert world.attempt(job_id).number == 1
+
+
+def test_a_provider_that_cannot_be_asked_costs_a_silent_run_nothing() -> None:
+    """Our network is down: neither the pod nor the provider can be heard. Both come back."""
+    world = World()
+    job_id = world.running()
+    trainer = Trainer(world, job_id).through("model_loading").train(1, 5)
+    world.cloud.fail_lists = 10**6
+    world.pass_minutes(30)
+    assert world.job(job_id).status is JobStatus.RUNNING
+    world.cloud.fail_lists = 0
+    trainer.send()
+    trainer.train(6, 20).stage("training").artifacts().stage("finalization")
+    assert world.job(job_id).status is JobStatus.COMPLETED
+    assert len(world.cloud.create_calls) == 1
+
+
+def test_a_container_that_starts_again_goes_on_in_the_same_attempt() -> None:
+    world = World()
+    job_id = world.running()
+    first = Trainer(world, job_id).through("model_loading").train(1, 10).checkpoint(10)
+    second = Trainer(world, job_id).hello()
+    assert (second.attempt, second.incarnation, second.sequence) == (1, 2, first.sequence)
+    with pytest.raises(StaleAttempt, match="newer process"):
+        first.send(first.point(11))
+    second.stage("preprocessing", "active").stage("preprocessing").train(11, 20).stage("training")
+    assert world.state(job_id) == "AwaitFinalization"
+    assert sorted(world.points(job_id)) == list(range(1, 21))
+
+
+def test_what_a_lost_pod_still_says_while_it_is_replaced_ends_no_wait() -> None:
+    world = World()
+    world.timings["recovery_backoff_seconds"] = 100
+    job_id = world.running()
+    old = Trainer(world, job_id).through("model_loading")
+    world.cloud.stop(old.pod_id, PodStatus.EXITED)
+    world.machine.advance(60)
+    assert world.state(job_id) == "BackOff"
+    old.error("trainer_crashed")
+    assert world.state(job_id) == "BackOff"
+    world.machine.advance(100)
+    assert world.attempt(job_id).number == 2
+    assert world.row(job_id).trainer_error is None
+    with pytest.raises(StaleAttempt):
+        old.send()
+
+
+def test_a_recovery_while_the_provider_is_down_waits_in_the_queue_for_its_return() -> None:
+    world = World()
+    job_id = world.running()
+    Trainer(world, job_id).through("model_loading").checkpoint(7)
+    pod = world.pods(job_id)[0]
+    world.machine.advance(29)
+    world.cloud.stop(pod.id, PodStatus.EXITED)
+    world.machine.advance(2)
+    world.cloud.fail_lists = world.cloud.fail_creates_before_commit = world.cloud.fail_deletes = 10**6
+    world.pass_minutes(20)
+    assert world.job(job_id).status in {JobStatus.QUEUED, JobStatus.RECOVERING, JobStatus.PROVISIONING}
+    world.cloud.fail_lists = world.cloud.fail_creates_before_commit = world.cloud.fail_deletes = 0
+    world.pass_minutes(15)
+    trainer = Trainer(world, job_id).hello()
+    assert trainer.reply["checkpoint"]["step"] == 7
+    assert len(world.pods(job_id)) == 1

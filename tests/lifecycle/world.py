@@ -1,0 +1,342 @@
+"""A whole deployment in memory: the real use cases over fakes, the real state machine, one clock for all of them.
+
+The functions of `_lambdas` mirror steps/*.py, those of `World` mirror routes and schedules.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from chalicelib.domain import job as transitions
+from chalicelib.domain.attempt import Attempt
+from chalicelib.domain.configuration import GpuChoice
+from chalicelib.domain.errors import AppError
+from chalicelib.domain.gpu import Pod, Tier
+from chalicelib.domain.identity import User
+from chalicelib.domain.job import Job
+from chalicelib.domain.progress import Intent, Progress, stronger
+from chalicelib.settings import DEFAULT_TIMINGS
+from chalicelib.use_cases.again import change_job, change_progress, the_job
+from chalicelib.use_cases.await_stage import await_stage
+from chalicelib.use_cases.cancel_job import cancel_job
+from chalicelib.use_cases.collect_artifacts import collect_artifacts
+from chalicelib.use_cases.dispatch_queue import dispatch_queue
+from chalicelib.use_cases.evaluate_wait import evaluate_wait
+from chalicelib.use_cases.poll_pod import poll_pod
+from chalicelib.use_cases.prepare_recovery import prepare_recovery
+from chalicelib.use_cases.provision_pod import Desk, Landlord, provision_pod
+from chalicelib.use_cases.record_events import Inbox
+from chalicelib.use_cases.settle_job import Books, settle_job, total_usd
+from chalicelib.use_cases.sweep_pods import Broom, Swept, sweep_pods
+from chalicelib.use_cases.tell import tell
+from chalicelib.use_cases.terminate_pod import terminate_pod
+
+from tests.backend.datasets.fake_files import FakeFiles
+from tests.builders import DANA, a_job
+from tests.fakes import (
+    FakeAttempts,
+    FakeAudit,
+    FakeClock,
+    FakeCosts,
+    FakeJobs,
+    FakeModels,
+    FakeNotifications,
+    FakeNotifier,
+    FakeProgress,
+    FakeSettings,
+    FakeTerminations,
+)
+from tests.fakes_gpu import FakeGpuCloud
+from tests.lifecycle.machine import Lambda, Machine
+
+H100 = GpuChoice("NVIDIA H100 80GB HBM3", "H100 80GB", 1, Tier.SPOT)
+DEPLOYMENT = "test"
+BASE_MODEL = {
+    "id": "tiny-llama",
+    "name": "Tiny Llama",
+    "hub_id": "lora-pipeline/tiny-llama",
+    "revision": "recipe-1",
+    "license": "mit",
+    "context_length": 2048,
+    "parameters": 1_000_000,
+}
+
+
+@dataclass
+class World:
+    clock: FakeClock = field(default_factory=FakeClock)
+    jobs: FakeJobs = field(default_factory=FakeJobs)
+    progress: FakeProgress = field(default_factory=FakeProgress)
+    attempts: FakeAttempts = field(default_factory=FakeAttempts)
+    terminations: FakeTerminations = field(default_factory=FakeTerminations)
+    costs: FakeCosts = field(default_factory=FakeCosts)
+    models: FakeModels = field(default_factory=FakeModels)
+    files: FakeFiles = field(default_factory=FakeFiles)
+    audit: FakeAudit = field(default_factory=FakeAudit)
+    documents: FakeSettings = field(default_factory=FakeSettings)
+    notifications: FakeNotifications = field(default_factory=FakeNotifications)
+    notifier: FakeNotifier = field(default_factory=FakeNotifier)
+    limit: int = 3
+    timings: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_TIMINGS))
+    cloud: FakeGpuCloud = field(init=False)
+    machine: Machine = field(init=False)
+    _fences: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.cloud = FakeGpuCloud(self.clock)
+        self.machine = Machine(self.clock)
+        self.machine.lambdas = self._lambdas()
+
+    # --- what people and schedules do -------------------------------------------------------------------
+
+    def submit(self, number: int = 1, **changes: Any) -> str:
+        """A job in the queue, not yet dispatched."""
+        draft = a_job(number, at=self.clock.now, **changes)
+        configured = replace(draft, configuration=replace(draft.configuration, gpu=H100))
+        self.jobs.save(transitions.start(configured, self.clock.now), expected=None)
+        return configured.id
+
+    def dispatch(self) -> list[str]:
+        started = dispatch_queue(
+            jobs=self.jobs, workflow=self.machine, timings=self.timings, limit=self.limit, now=self.clock.now
+        )
+        self.machine.work()
+        return started
+
+    def running(self, number: int = 1, **changes: Any) -> str:
+        """A job whose pod is rented and has not called home."""
+        job_id = self.submit(number, **changes)
+        self.dispatch()
+        return job_id
+
+    def cancel(self, job_id: str, user: User = DANA) -> Job:
+        job = cancel_job(
+            job_id,
+            reason="not_improving",
+            notes=None,
+            user=user,
+            jobs=self.jobs,
+            progress=self.progress,
+            workflow=self.machine,
+            audit=self.audit,
+            now=self.clock.now,
+        )
+        if job.status is transitions.JobStatus.CANCELLED:
+            self.tell("job_cancelled", job)
+        self.machine.work()
+        return job
+
+    def pause(self, job_id: str) -> None:
+        """The intent, as whoever may pause a job writes it: the job first, then the wait's row."""
+        now = self.clock.now
+        change_job(
+            self.jobs,
+            job_id,
+            lambda before: replace(before, status=transitions.JobStatus.PAUSING, changed_at=now),
+        )
+        row = change_progress(
+            self.progress,
+            job_id,
+            lambda before: replace(before, intent=stronger(before.intent, Intent.PAUSE)),
+        )
+        evaluate_wait(row, workflow=self.machine, now=now, heartbeat=False)
+        self.machine.work()
+
+    def sweep(self) -> Swept:
+        swept = sweep_pods(self.broom())
+        self.machine.work()
+        self.dispatch()
+        return swept
+
+    def pass_minutes(self, minutes: int) -> None:
+        """The minute schedule beside the passing of time. A sweep that fails is tried again a minute later."""
+        for _ in range(minutes):
+            self.machine.advance(60)
+            try:
+                self.sweep()
+            except AppError:
+                self.dispatch()
+
+    # --- reading ----------------------------------------------------------------------------------------
+
+    def job(self, job_id: str) -> Job:
+        return the_job(self.jobs, job_id)
+
+    def row(self, job_id: str) -> Progress:
+        row = self.progress.get(job_id)
+        assert row is not None
+        return row
+
+    def attempt(self, job_id: str) -> Attempt:
+        found = self.attempts.get(job_id, self.job(job_id).attempt)
+        assert found is not None
+        return found
+
+    def pods(self, job_id: str) -> list[Pod]:
+        """Billed pods of the job, whatever any list shows."""
+        return [pod for pod in self.cloud.billed_pods.values() if f"-{job_id}-" in pod.name]
+
+    def state(self, job_id: str) -> str:
+        """Where the newest execution of the job stands."""
+        execution = self.machine.executions[f"{job_id}-r{self.job(job_id).run}"]
+        return execution.state
+
+    def told(self) -> list[str]:
+        return [row.type for row in self.notifications.rows.values()]
+
+    def said(self, job_id: str) -> list[str]:
+        return [event.message for event in self.progress.events(job_id)]
+
+    def points(self, job_id: str) -> list[int]:
+        return [int(row["step"]) for block in self.progress.blocks(job_id) for row in block.rows]
+
+    # --- the parts --------------------------------------------------------------------------------------
+
+    def tell(self, kind: str, job: Job) -> None:
+        tell(
+            kind,
+            job=job,
+            now=self.clock.now,
+            notifications=self.notifications,
+            notifier=self.notifier,
+            public_url="https://lora.example",
+        )
+
+    def inbox(self) -> Inbox:
+        return Inbox(
+            self.jobs, self.progress, self.files, self.machine, lambda job: self.tell("job_started", job)
+        )
+
+    def books(self) -> Books:
+        return Books(self.jobs, self.progress, self.attempts, self.terminations, self.costs, self.tell)
+
+    def settle(self, job_id: str, run: int) -> dict[str, Any]:
+        return settle_job(job_id, run, books=self.books(), timings=self.timings, now=self.clock.now)
+
+    def broom(self) -> Broom:
+        return Broom(
+            DEPLOYMENT,
+            self.jobs,
+            self.progress,
+            self.attempts,
+            self.terminations,
+            self.cloud,
+            self.machine,
+            self.notifier,
+            self.settle,
+            self.timings,
+            self.clock.now,
+        )
+
+    def desk(self) -> Desk:
+        return Desk(
+            self.jobs,
+            self.progress,
+            self.attempts,
+            self.cloud,
+            self.clock,
+            lambda: f"{next(self._fences):08x}",
+            lambda seconds: (self.clock.advance(seconds), None)[1],
+        )
+
+    def landlord(self) -> Landlord:
+        return Landlord(
+            DEPLOYMENT,
+            "https://lora.example",
+            "trainer:1",
+            "master",
+            None,
+            self.timings,
+            self.cloud.catalogue(),
+            BASE_MODEL,
+            lambda rate: rate * 600 / 3600,
+        )
+
+    def _lambdas(self) -> dict[str, Lambda]:
+        return {
+            "ProvisionPod": lambda event: provision_pod(
+                event["job_id"], event["run"], desk=self.desk(), landlord=self.landlord()
+            ),
+            "AwaitStage": self._await_stage,
+            "PollPod": self._poll_pod,
+            "PrepareRecovery": self._prepare_recovery,
+            "TerminatePod": self._terminate_pod,
+            "CollectArtifacts": self._collect_artifacts,
+            "SettleJob": self._settle_job,
+        }
+
+    def _await_stage(self, event: dict[str, Any]) -> Any:
+        job = event["job"]
+        return await_stage(
+            job["job_id"],
+            job["run"],
+            event["waiting_for"],
+            event["token"],
+            jobs=self.jobs,
+            progress=self.progress,
+            workflow=self.machine,
+            timings=job["timings"],
+            now=self.clock.now,
+        )
+
+    def _poll_pod(self, event: dict[str, Any]) -> Any:
+        return poll_pod(
+            event["job_id"],
+            jobs=self.jobs,
+            progress=self.progress,
+            attempts=self.attempts,
+            cloud=self.cloud,
+            documents=self.documents,
+            timings=event["timings"],
+            now=self.clock.now,
+            sleep=lambda seconds: (self.clock.advance(seconds), None)[1],
+        )
+
+    def _prepare_recovery(self, event: dict[str, Any]) -> Any:
+        return prepare_recovery(
+            event["job_id"],
+            jobs=self.jobs,
+            progress=self.progress,
+            attempts=self.attempts,
+            timings=event["timings"],
+            now=self.clock.now,
+        )
+
+    def _terminate_pod(self, event: dict[str, Any]) -> Any:
+        return terminate_pod(
+            event["job"]["job_id"],
+            event["job"]["run"],
+            recovering=event["recovering"],
+            failure=event["failure"],
+            deployment=DEPLOYMENT,
+            jobs=self.jobs,
+            progress=self.progress,
+            attempts=self.attempts,
+            terminations=self.terminations,
+            cloud=self.cloud,
+            timings=event["job"]["timings"],
+            now=self.clock.now,
+        )
+
+    def _collect_artifacts(self, event: dict[str, Any]) -> Any:
+        job, now = self.job(event["job_id"]), self.clock.now
+        row = self.progress.get(job.id)
+        model = collect_artifacts(
+            job,
+            row.artifacts if row else None,
+            files=self.files,
+            models=self.models,
+            now=now,
+            cost_usd=total_usd(self.attempts.of_job(job.id), now),
+        )
+        change_job(self.jobs, job.id, lambda before: replace(before, model_id=model.id, changed_at=now))
+        return {"model_id": model.id}
+
+    def _settle_job(self, event: dict[str, Any]) -> Any:
+        outcome = self.settle(event["job_id"], event["run"])
+        dispatch_queue(
+            jobs=self.jobs, workflow=self.machine, timings=self.timings, limit=self.limit, now=self.clock.now
+        )
+        return outcome

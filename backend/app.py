@@ -12,6 +12,7 @@ from chalicelib.routes import (
     me,
     models,
     notifications,
+    openapi,
     session,
     tokens,
     webhooks,
@@ -29,5 +30,5 @@ from chalicelib.steps import (
 app = Chalice(app_name="lora-pipeline")
 ROUTES = (health, session, me, tokens, catalog, datasets, jobs_list, jobs, job_views, models, notifications)
 STEPS = (provision_pod, await_stage, poll_pod, prepare_recovery, terminate_pod, collect_artifacts, settle_job)
-for module in (*ROUTES, webhooks, *STEPS, schedules, storage_events):
+for module in (*ROUTES, webhooks, openapi, *STEPS, schedules, storage_events):
     app.register_blueprint(module.bp)

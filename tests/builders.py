@@ -12,6 +12,7 @@ from chalicelib.domain.gpu import Tier
 from chalicelib.domain.identity import Role, User
 from chalicelib.domain.job import DatasetRef, Job
 from chalicelib.domain.person import Person
+
 from tests.fakes import START
 
 DANA = User(

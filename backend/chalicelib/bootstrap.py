@@ -153,10 +153,18 @@ def sign_in() -> ports.SignIn:
 
 
 @cache
+def replies() -> ports.Replies:
+    from chalicelib.adapters.replies import DynamoReplies
+
+    return DynamoReplies(f"{settings().table_prefix}-idempotency")
+
+
+@cache
 def jobs_index() -> JobsIndex:
     from chalicelib.adapters.jobs_index import JobsIndex
+    from chalicelib.views import job_row
 
-    return JobsIndex(jobs(), files())
+    return JobsIndex(jobs(), files(), row_of=lambda job: job_row(job, progress().get(job.id)))
 
 
 @cache

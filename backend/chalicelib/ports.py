@@ -6,7 +6,7 @@ raises `StaleWrite`; the caller rereads and decides again. Stores return frozen 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -186,6 +186,12 @@ class SettingsStore(Protocol):
     def get(self, name: str) -> Mapping[str, Any] | None: ...
 
     def put(self, name: str, document: Mapping[str, Any]) -> None: ...
+
+
+class Replies(Protocol):
+    """First replies by key, for a day."""
+
+    def once(self, key: str, raw_body: bytes, produce: Callable[[], Any]) -> Any: ...
 
 
 class Files(Protocol):

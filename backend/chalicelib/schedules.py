@@ -6,7 +6,6 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-import httpx
 from chalice import Blueprint  # type: ignore[attr-defined]
 
 from chalicelib import bootstrap, telling
@@ -57,6 +56,9 @@ def sweep(event: dict[str, Any], context: Any) -> Any:
 
 def _try_the_door(now: datetime) -> None:
     """Our own request through the front door: if it stops arriving, silent pods may be talking to a shut door."""
+    # Here, not above: it is half of the cold start of every function that imports this module.
+    import httpx
+
     try:
         reply = httpx.get(f"{settings().public_url}/api/health", timeout=10)
     except httpx.HTTPError:

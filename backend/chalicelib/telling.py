@@ -29,11 +29,17 @@ def teller(now: datetime) -> Callable[[str, Job], None]:
                 notifier=bootstrap.notifier(),
                 public_url=settings().public_url,
                 users=bootstrap.users(),
+                detail=_score(job) if kind == "artifact_ready" else "",
             )
         except Exception:
             bootstrap.logger().exception("telling %s failed", kind)
 
     return say
+
+
+def _score(job: Job) -> str:
+    model = bootstrap.models().get(job.model_id) if job.model_id else None
+    return f"{model.quality.score:g}" if model is not None else ""
 
 
 def dispatch(now: datetime) -> list[str]:

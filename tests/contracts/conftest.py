@@ -30,7 +30,7 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[str], Any]]] = {
 }
 
 
-@pytest.fixture()
+@pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")

@@ -228,7 +228,18 @@ def test_terminations_stay_open_until_closed(store: Store) -> None:
 def test_the_same_cost_line_written_twice_counts_once(store: Store) -> None:
     costs = store("costs")
     record = CostRecord(
-        "job_1", "attempt#0001", "training_compute", Decimal("1.234567"), "H100", 1, 60, START, "2026-11", 1, True, DANA.id
+        "job_1",
+        "attempt#0001",
+        "training_compute",
+        Decimal("1.234567"),
+        "H100",
+        1,
+        60,
+        START,
+        "2026-11",
+        1,
+        True,
+        DANA.id,
     )
     costs.put(record)
     costs.put(replace(record, provisional=False))

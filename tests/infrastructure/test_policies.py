@@ -63,6 +63,7 @@ PORTS: dict[str, set[Need]] = {
     "costs": table("cost_records", "PutItem", "Query"),
     "audit": table("audit_log", "PutItem"),
     "documents": table("settings", "GetItem", "PutItem"),
+    "replies": table("idempotency", "GetItem", "PutItem", "UpdateItem", "DeleteItem"),
     "cloud": on("arn:aws:ssm:us-east-1:1:parameter/d/runpod-api-key", "ssm:GetParameter"),
     "secret": on("arn:aws:ssm:us-east-1:1:parameter/d/webhook-secret", "ssm:GetParameter"),
     "workflow": on(MACHINE, "states:StartExecution")
@@ -184,9 +185,7 @@ def ports_of(family: str) -> set[str]:
 
 
 def needs_of(family: str) -> set[Need]:
-    # Only routes keep replies for repeated requests.
-    replies = table("idempotency", "GetItem", "PutItem", "UpdateItem", "DeleteItem")
-    needs: set[Need] = replies if family == "api" else set()
+    needs: set[Need] = set()
     for port in ports_of(family):
         if port == "files":
             needs |= OBJECTS[family]

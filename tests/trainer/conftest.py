@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.trainer.fake_control_plane import FakeControlPlane
+
 # Two threads waiting for one shared core are slower than one, and thread counts change sums.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,10 +39,9 @@ def models_dir() -> Path:
 
 
 @pytest.fixture
-def plane() -> Iterator["FakeControlPlane"]:  # noqa: F821, UP037
+def plane() -> Iterator[FakeControlPlane]:
     """A control plane with forty conversations."""
-    from fake_control_plane import FakeControlPlane
-    from trainer_support import SECRET, as_jsonl, conversations
+    from tests.trainer.trainer_support import SECRET, as_jsonl, conversations
 
     with FakeControlPlane(SECRET, as_jsonl(conversations(40))) as fake:
         yield fake

@@ -53,7 +53,7 @@ class FakeControlPlane:
         self.failures: list[int] = []
         self.storage_failures: list[int] = []
         self.deleted_pods: list[str] = []
-        self.before_reply: Callable[[str, dict[str, Any]], None] | None = None
+        self.before_reply: Callable[[str, dict[str, Any]], object] | None = None
         self.lock = threading.RLock()
         self._uploads: dict[str, tuple[int, str]] = {}
         self._contracts = {

@@ -35,6 +35,7 @@ def supervised_text(tokenizer: Any, example: Any) -> str:
 
 def test_only_the_assistants_words_and_their_end_carry_loss(tokenizer: Any) -> None:
     example = ChatRenderer(tokenizer, "Tiny").example(Conversation(1, MESSAGES), 500)
+    assert example is not None
     assert supervised_text(tokenizer, example) == "Hello!<|im_end|>Bye.<|im_end|>"
     assert tokenizer.decode(example.token_ids).startswith(
         "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user"

@@ -17,9 +17,9 @@ from trainer.memory import BatchChoice
 from trainer.model import Loaded, add_adapters
 from trainer.progress import Progress
 from trainer.state import capture_random, restore_random
-from trainer_support import job_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from tests.trainer.trainer_support import job_file
 from trainer import checkpoint
 
 

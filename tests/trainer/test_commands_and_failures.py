@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from fake_control_plane import FakeControlPlane
 from trainer.__main__ import recipe
 from trainer.config import parse_job
 from trainer.pod import open_pod
 from trainer.resources import Machine, NoGpu
-from trainer_support import as_jsonl, conversations, environment, finished, job_file, wait_until
 
-from trainer import ending, evaluate, gradients
+from tests.trainer.fake_control_plane import FakeControlPlane
+from tests.trainer.trainer_support import as_jsonl, conversations, environment, finished, job_file, wait_until
+from trainer import ending, evaluate, loss
 
 pytestmark = pytest.mark.slow
 
@@ -153,14 +153,14 @@ def test_a_model_that_cannot_be_had_is_named(
 def test_memory_that_runs_out_once_halves_the_micro_batch_and_twice_ends_the_job(
     plane: FakeControlPlane, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = gradients.loss.token_losses
+    real = loss.token_losses
 
     def small_memory(core: Any, batch: Any) -> Any:
         if torch.is_grad_enabled() and len(batch.targets) > limit:
             raise torch.OutOfMemoryError("made to fail")
         return real(core, batch)
 
-    monkeypatch.setattr(gradients.loss, "token_losses", small_memory)
+    monkeypatch.setattr(loss, "token_losses", small_memory)
     limit = 2
     start(hyperparameters={"epochs": 1})
     assert finished(plane)
@@ -176,13 +176,13 @@ def test_memory_that_runs_out_once_halves_the_micro_batch_and_twice_ends_the_job
 def test_a_loss_that_is_no_number_ends_the_job_as_diverged(
     plane: FakeControlPlane, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = gradients.loss.token_losses
+    real = loss.token_losses
 
     def poisoned(core: Any, batch: Any) -> Any:
         values, owners = real(core, batch)
         return (values * float("nan") if torch.is_grad_enabled() else values), owners
 
-    monkeypatch.setattr(gradients.loss, "token_losses", poisoned)
+    monkeypatch.setattr(loss, "token_losses", poisoned)
     start()
     error = plane.of_type("error")[0]
     assert error["end_reason"] == "diverged"

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_control_plane import CONTRACTS, validator
 from trainer.config import parse_job, read_environment
 from trainer.errors import BadConfigurationError
+
+from tests.trainer.fake_control_plane import CONTRACTS, validator
 
 EXAMPLES = CONTRACTS / "examples"
 PARTS = {

@@ -11,9 +11,9 @@ import torch
 from trainer.chat import ChatRenderer, Example
 from trainer.model_cache import load_tokenizer
 from trainer.rows import Conversation
-from trainer_support import conversations
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
+from tests.trainer.trainer_support import conversations
 from trainer import loss
 
 CPU = torch.device("cpu")

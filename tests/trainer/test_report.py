@@ -10,14 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
-from fake_control_plane import FakeControlPlane
 from trainer.config import Address
 from trainer.errors import SupersededError
 from trainer.report import Reporter
 from trainer.spool import Spool
 from trainer.webhooks import ControlPlane, RefusedError, UnavailableError
-from trainer_support import JOB_ID, SECRET, wait_until
 
+from tests.trainer.fake_control_plane import FakeControlPlane
+from tests.trainer.trainer_support import JOB_ID, SECRET, wait_until
 from trainer import events
 
 HELLO = {"trainer_version": "1", "image_digest": None, "gpu": None}
@@ -96,7 +96,7 @@ def test_an_outage_loses_nothing(plane: FakeControlPlane, report: Reporter) -> N
 
 
 def test_a_lost_reply_does_not_double_an_event(plane: FakeControlPlane, report: Reporter) -> None:
-    taken = []
+    taken: list[int] = []
 
     def lose_the_first_reply(route: str, body: dict[str, Any]) -> None:
         if route == "events" and body["events"] and not taken:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from trainer.errors import BadDatasetError
 from trainer.rows import Conversation, read_rows
-from trainer_support import as_jsonl, conversations
 
+from tests.trainer.trainer_support import as_jsonl, conversations
 from trainer import data
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fake_control_plane import FakeControlPlane
 from trainer.config import Address
 from trainer.dead_man import DeadMan, PodIdentity, delete_own_pod
 from trainer.errors import SupersededError, UploadFailedError
 from trainer.upload import NotStoredError, Transfers, describe
 from trainer.webhooks import ControlPlane
-from trainer_support import JOB_ID, SECRET, wait_until
+
+from tests.trainer.fake_control_plane import FakeControlPlane
+from tests.trainer.trainer_support import JOB_ID, SECRET, wait_until
 
 
 @pytest.fixture
@@ -125,7 +126,11 @@ def test_a_control_plane_that_answers_keeps_the_pod() -> None:
         looked.release()
         return 0.0
 
-    dead_man = DeadMan(silent_seconds, 0.01, lambda: bool(ended.set()))
+    def end() -> bool:
+        ended.set()
+        return True
+
+    dead_man = DeadMan(silent_seconds, 0.01, end)
     dead_man.start()
     for _ in range(5):
         assert looked.acquire(timeout=5)

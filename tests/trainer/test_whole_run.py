@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_control_plane import FakeControlPlane
-from trainer_support import (
+
+from tests.trainer.fake_control_plane import FakeControlPlane
+from tests.trainer.trainer_support import (
     SECRET,
     as_jsonl,
     conversations,

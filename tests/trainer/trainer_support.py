@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fake_control_plane import FakeControlPlane
 from local_models.catalogue import TINY
 from trainer.config import Environment, read_environment
+
+from tests.trainer.fake_control_plane import FakeControlPlane
 
 ROOT = Path(__file__).parents[2]
 SECRET = b"a secret of thirty-two bytes....".ljust(32, b".")

@@ -36,17 +36,17 @@ RowOf = Callable[[Job], Mapping[str, Any]]
 
 
 class JobsIndex:
-    """row_of: a job as a row of contracts/examples/job_list.json; default: `views.job_row`."""
+    """row_of: a job as a row of contracts/examples/job_list.json."""
 
     def __init__(
         self,
         jobs: JobStore,
         files: Files,
-        row_of: RowOf | None = None,
+        row_of: RowOf,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._jobs = jobs
-        self._row_of = row_of or _default_row_of()
+        self._row_of = row_of
         self._clock = clock
         self._base = BaseFiles(files, fingerprint(self._row_of))
         self._folder = Path(tempfile.mkdtemp(prefix="jobs-index-"))
@@ -184,9 +184,3 @@ def _fact(connection: apsw.Connection, name: str) -> str | None:
 
 def _set_fact(connection: apsw.Connection, name: str, value: int) -> None:
     connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, str(value)))
-
-
-def _default_row_of() -> RowOf:
-    from chalicelib.views import job_row
-
-    return job_row

@@ -151,9 +151,9 @@ LOCAL_MODELS: tuple[BaseModel, ...] = (
         Shape(576, 30, 1536, 576, 192, 49152, True), _LOCAL_NOTE, 70.0,
     ),
     BaseModel(
-        "tiny-llama", "Tiny Llama (local)", "lora-pipeline/tiny-llama", "recipe-4c27fb518a68",
-        1_000_576, 1024, "mit", False,
-        Shape(128, 4, 352, 128, 64, 2048, True), _LOCAL_NOTE, 4000.0,
+        "tiny-llama", "Tiny Llama (local)", "lora-pipeline/tiny-llama", "recipe-5680492e196c",
+        1_049_728, 1024, "mit", False,
+        Shape(128, 4, 384, 128, 64, 2048, True), _LOCAL_NOTE, 4000.0,
     ),
 )  # fmt: skip
 

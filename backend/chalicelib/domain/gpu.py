@@ -66,7 +66,7 @@ class PodRequest:
     disk_gb: int = 50
     data_center_ids: tuple[str, ...] = ()
     network_volume_id: str | None = None
-    min_cuda_version: str | None = "12.8"
+    min_cuda_version: str | None = "13.0"
     args: str | None = None
 
 

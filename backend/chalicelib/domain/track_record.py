@@ -4,10 +4,11 @@ succeed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from statistics import fmean, median
+from typing import Any
 
 from chalicelib.domain import base_models, catalogue, workload
 from chalicelib.domain.base_models import BaseModel
@@ -46,6 +47,15 @@ class FinishedJob:
     expected_hours: float | None = None
     low_hours: float | None = None
     high_hours: float | None = None
+
+
+def as_record(job: FinishedJob) -> dict[str, Any]:
+    """Plain JSON values, as it is kept."""
+    return {**asdict(job), "ended_at": job.ended_at.isoformat()}
+
+
+def from_record(record: Mapping[str, Any]) -> FinishedJob:
+    return FinishedJob(**{**record, "ended_at": datetime.fromisoformat(str(record["ended_at"]))})
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 from chalicelib import bootstrap
 from chalicelib.domain import api_tokens, errors
@@ -16,12 +15,6 @@ from chalicelib.use_cases.recognise_token import recognise_token
 
 _BEARER = re.compile(r"bearer +([\x21-\x7e]{1,8192}) *", re.IGNORECASE)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-class Replies(Protocol):
-    """First replies by key, for a day."""
-
-    def once(self, key: str, raw_body: bytes, produce: Callable[[], Any]) -> Any: ...
 
 
 def signed_in_user(headers: Mapping[str, str], role: Role, scope: str) -> User:
@@ -64,12 +57,4 @@ def once(user_id: str, route: str, key: str, raw_body: bytes, produce: Callable[
     """
     if _KEY.fullmatch(key) is None:
         raise errors.ValidationFailed({"Idempotency-Key": ["Must be 1 to 255 visible ASCII characters."]})
-    return replies().once(f"{user_id} {route} {key}", raw_body, produce)
-
-
-@cache
-def replies() -> Replies:
-    """Built on first use: most requests carry no key, and their cold start should not pay for it."""
-    from chalicelib.adapters.replies import DynamoReplies
-
-    return DynamoReplies(f"{settings().table_prefix}-idempotency")
+    return bootstrap.replies().once(f"{user_id} {route} {key}", raw_body, produce)

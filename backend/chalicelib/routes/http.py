@@ -37,13 +37,13 @@ STATUS_OF_ERROR: Mapping[type[errors.AppError], int] = {
 class Body(BaseModel):
     """Base of request models: unknown fields are refused by name."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
 
 
 class Query(BaseModel):
     """Base of query models: unknown parameters are ignored, as HTTP clients expect."""
 
-    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,7 @@ def endpoint(
     return declare
 
 
+_JSON = {"Content-Type": "application/json"}
 # Chalice refuses other content types before our code runs, with an error shape of its own.
 ANY = ["application/json", "text/plain", "application/octet-stream", "application/x-www-form-urlencoded"]
 
@@ -170,7 +171,7 @@ def _handle(
 def _reply(spec: RouteSpec, result: Any) -> Response:
     if isinstance(result, Response):
         return result
-    return Response(body={"success": True, "data": result}, status_code=spec.status)
+    return Response(body={"success": True, "data": result}, status_code=spec.status, headers=dict(_JSON))
 
 
 def answer(produce: Callable[[], Response], request: Any) -> Response:
@@ -199,7 +200,9 @@ def error_response(error: errors.AppError, request: str) -> Response:
 
 def _envelope(status: int, sentence: str, details: Any, code: str, request: str) -> Response:
     return Response(
-        body={"error": sentence, "details": details, "code": code, "request_id": request}, status_code=status
+        body={"error": sentence, "details": details, "code": code, "request_id": request},
+        status_code=status,
+        headers=dict(_JSON),
     )
 
 

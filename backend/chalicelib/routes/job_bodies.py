@@ -24,14 +24,13 @@ def _money(value: Any) -> Any:
 Text = Annotated[StrictStr, Field(max_length=_MOST_TEXT)]
 Id = Annotated[StrictStr, Field(max_length=200)]
 Money = Annotated[
-    Decimal | None,
+    Annotated[Decimal, Field(max_digits=12, decimal_places=4, allow_inf_nan=False)] | None,
     BeforeValidator(_money),
-    Field(default=None, max_digits=12, decimal_places=4, allow_inf_nan=False),
 ]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class GpuBody(_Strict):

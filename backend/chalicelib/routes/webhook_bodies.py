@@ -24,7 +24,7 @@ Stage = Literal["preprocessing", "model_loading", "training", "finalization"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class FilePart(_Part):

@@ -4,21 +4,19 @@ reading.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pydantic import TypeAdapter
-
 from chalicelib.domain.estimate import MODEL_VERSION
 from chalicelib.domain.job import Job
-from chalicelib.domain.track_record import FinishedJob, finished
+from chalicelib.domain.track_record import FinishedJob, as_record, finished, from_record
 from chalicelib.ports import JobStore, SettingsStore
 
 DOCUMENT = "track_record"
 JOBS_KEPT = 500
 REFRESH_AFTER = timedelta(seconds=60)
 _PAGE = 500
-_ROWS: TypeAdapter[tuple[FinishedJob, ...]] = TypeAdapter(tuple[FinishedJob, ...])
 
 
 def read_track_record(*, jobs: JobStore, documents: SettingsStore, now: datetime) -> tuple[FinishedJob, ...]:
@@ -32,7 +30,7 @@ def read_track_record(*, jobs: JobStore, documents: SettingsStore, now: datetime
         known: tuple[FinishedJob, ...] = ()
         cursor: datetime | None = None
     else:
-        known = _ROWS.validate_json(document["jobs"])
+        known = tuple(from_record(row) for row in json.loads(document["jobs"]))
         if now - datetime.fromisoformat(document["at"]) < REFRESH_AFTER:
             return known
         cursor = datetime.fromisoformat(document["cursor"]) if document["cursor"] else None
@@ -46,7 +44,7 @@ def read_track_record(*, jobs: JobStore, documents: SettingsStore, now: datetime
             "model_version": MODEL_VERSION,
             "at": now.isoformat(),
             "cursor": None if cursor is None else cursor.isoformat(),
-            "jobs": _ROWS.dump_json(newest).decode(),
+            "jobs": json.dumps([as_record(job) for job in newest]),
         },
     )
     return newest

@@ -12,7 +12,7 @@ from typing import Any
 SECURE = "SECURE"
 COMMUNITY = "COMMUNITY"
 TIER_OF_CLOUD = {COMMUNITY: "spot", SECURE: "on_demand"}
-CUDA_VERSION = "12.8"
+CUDA_VERSION = "13.0"
 _LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH")
 
 

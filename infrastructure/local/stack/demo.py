@@ -121,30 +121,26 @@ def _start(api: DemoApi, dataset_id: str, recipe: Mapping[str, Any], model_id: s
 
 
 def _follow(api: DemoApi, job_id: str) -> Mapping[str, Any]:
-    """Prints a line whenever something moved; returns the job at its end."""
+    """Prints a line whenever the job moved on (money alone is no reason); returns the job at its end."""
     said = ""
     while True:
         job: Mapping[str, Any] = api.get(f"/jobs/{job_id}")
-        line = _line(job)
-        if line != said:
-            print(line, flush=True)
-            said = line
+        where = _where(job)
+        if where != said:
+            print(f"{job['badge']['label']:<14} ${job['cost']['spent_usd']:<8} {where}", flush=True)
+            said = where
         if job["is_final"]:
             return job
         time.sleep(POLL_SECONDS)
 
 
-def _line(job: Mapping[str, Any]) -> str:
-    progress, latest = job["progress"], job["latest_metrics"]
-    loss = latest["training_loss"]["value"]
-    words = [f"{job['badge']['label']:<14}", f"${job['cost']['spent_usd']}"]
-    if job["stage"] == "training" and progress["total_steps"]:
-        words.insert(1, f"step {progress['step']:>3}/{progress['total_steps']}")
-    elif not job["is_final"]:
-        words.append(str(job["progress"]["message"] or job["status_sentence"]))
-    if loss is not None and job["stage"] == "training":
-        words.insert(2, f"loss {loss:.3f}")
-    return "  ".join(words)
+def _where(job: Mapping[str, Any]) -> str:
+    """Step and loss while it trains, else the sentence of the stage."""
+    progress, loss = job["progress"], job["latest_metrics"]["training_loss"]["value"]
+    if job["stage"] == "training" and progress["step"] and not job["is_final"]:
+        shown = "" if loss is None else f"loss {loss:.3f}"
+        return f"step {progress['step']:>3}/{progress['total_steps']}  {shown}"
+    return str(progress["message"] or job["status_sentence"])
 
 
 def _finish(

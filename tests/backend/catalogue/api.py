@@ -6,25 +6,21 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import pytest
-from chalice import Chalice  # type: ignore[attr-defined]
 from chalice.test import Client
 from chalicelib import bootstrap
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.identity import User
 from chalicelib.domain.people import user_id_of
-from chalicelib.routes import catalog, models
 from chalicelib.settings import settings
 
+from tests.application import application
 from tests.backend.identity.pool import Caller, FakePool
 from tests.backend.identity.world import ENVIRONMENT
 from tests.builders import DANA
 from tests.fakes import FakeClock, FakeJobs, FakeModels, FakeSettings, FakeUsers
-
-BLUEPRINTS = (catalog.bp, models.bp)
 
 
 @dataclass
@@ -67,28 +63,16 @@ class Shop:
     user: User
 
 
-@cache
-def _application() -> Chalice:
-    app = Chalice("catalogue-and-models")
-    for blueprint in BLUEPRINTS:
-        app.register_blueprint(blueprint)
-    return app
-
-
 @contextmanager
 def opened(monkeypatch: pytest.MonkeyPatch, *, local_models: bool = True) -> Iterator[Shop]:
-    """A blueprint belongs to the application that registered it last, so the former owner gets it back."""
     for name, value in {**ENVIRONMENT, "LOCAL_MODELS": str(local_models).lower()}.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
-    app = _application()
-    for blueprint in BLUEPRINTS:
-        monkeypatch.setattr(blueprint, "_current_app", app)
     pool, users, clock = FakePool(), FakeUsers(), FakeClock()
     account = pool.add(DANA.email)
     user = User(user_id_of(account.subject), DANA.email, DANA.name, DANA.role, DANA.created_at)
     users.save(user, expected=None)
-    with Client(app) as client:
+    with Client(application()) as client:
         caller = Caller(client)
         shop = Shop(
             caller.as_token(f"access-{account.subject}"),

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import pytest
-from chalice import Chalice  # type: ignore[attr-defined]
 from chalice.test import Client
-from chalicelib import bootstrap, storage_events
+from chalicelib import bootstrap
 from chalicelib.domain.errors import NotAllowed
 from chalicelib.domain.identity import Role, User
-from chalicelib.routes import access, datasets
+from chalicelib.routes import access
 
+from tests.application import application
 from tests.backend.datasets.fake_files import FakeFiles
 from tests.backend.datasets.rows import good, jsonl
 from tests.builders import DANA, MIRO
@@ -76,18 +75,6 @@ class World:
         dataset_id = str(self.announce(file, **changes)["dataset"]["id"])
         self.arrive(dataset_id, file)
         return dataset_id
-
-
-@cache
-def application() -> Chalice:
-    """One for the whole run, the one that has the blueprints already if there is: they register only once."""
-    alone = Chalice("datasets-test")
-    registered: Chalice | None = datasets.bp._current_app
-    if registered is not None:
-        return registered
-    for blueprint in (datasets.bp, storage_events.bp):
-        alone.register_blueprint(blueprint)
-    return alone
 
 
 @pytest.fixture

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import pytest
-from chalice import Chalice  # type: ignore[attr-defined]
 from chalice.test import Client
 from chalicelib import bootstrap
 from chalicelib.domain.identity import Role, User
 from chalicelib.domain.people import user_id_of
-from chalicelib.routes import openapi
 from chalicelib.settings import settings
 
+from tests.application import application
 from tests.backend.identity.pool import Caller, FakePool
 from tests.fakes import START, FakeClock, FakeNotifications, FakeTokens, FakeUsers
 
@@ -63,16 +62,6 @@ class World:
 
     def as_person(self, user: User) -> Caller:
         return self.api.as_token(f"access-{self.pool.accounts[user.email].subject}")
-
-
-@cache
-def application() -> Chalice:
-    """The deployed one: a Blueprint can be registered once only, so every suite must share it."""
-    from app import app
-
-    if "/api/openapi.json" not in app.routes:
-        app.register_blueprint(openapi.bp)
-    return app
 
 
 @pytest.fixture

@@ -20,10 +20,11 @@ from chalicelib.domain.people import user_id_of
 from chalicelib.settings import settings
 
 from tests import fakes
+from tests.application import application
 from tests.backend.datasets.fake_files import FakeFiles
 from tests.backend.estimate.examples import a_dataset
 from tests.backend.identity.pool import FakePool
-from tests.backend.identity.world import ENVIRONMENT, FakeReplies, application
+from tests.backend.identity.world import ENVIRONMENT, FakeReplies
 from tests.builders import a_job
 from tests.fakes_gpu import FakeGpuCloud
 

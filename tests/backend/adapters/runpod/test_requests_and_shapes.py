@@ -46,7 +46,7 @@ def test_a_create_sends_exactly_what_the_document_names() -> None:
         "name": "n",
         "image": "i@sha256:0",
         "cloud": "COMMUNITY",
-        "gpu": {"id": "NVIDIA H100 80GB HBM3", "count": 2, "minCudaVersion": "12.8"},
+        "gpu": {"id": "NVIDIA H100 80GB HBM3", "count": 2, "minCudaVersion": "13.0"},
         "disk": 50,
         "env": {"A": 'quote " and\nnewline'},
     }

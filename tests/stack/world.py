@@ -62,6 +62,7 @@ class World:
 
     def stop(self) -> None:
         """Take everything down in order."""
+        self.api.close()
         self.stack.stop()
 
     @property
@@ -96,6 +97,31 @@ class World:
                 for events in logs.get_paginator("filter_log_events").paginate(logGroupName=name):
                     lines += [f"{name}: {event['message'].strip()}" for event in events["events"]]
         return lines
+
+    def execution_status(self, execution: str) -> str:
+        """RUNNING, SUCCEEDED, FAILED..."""
+        described = self.aws("stepfunctions").describe_execution(executionArn=self._execution_arn(execution))
+        return str(described["status"])
+
+    def until_execution_ended(self, execution: str) -> str:
+        """How it ended; the job's last row is written a moment before."""
+        wait_until(lambda: self.execution_status(execution) != "RUNNING", f"{execution} has ended", 30)
+        return self.execution_status(execution)
+
+    def _execution_arn(self, execution: str) -> str:
+        return f"{self.outputs['state_machine_arn'].replace(':stateMachine:', ':execution:')}:{execution}"
+
+    def states(self, execution: str) -> list[str]:
+        """The states an execution entered, in order."""
+        arn = self._execution_arn(execution)
+        pages = self.aws("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
+        events = [event for page in pages for event in page["events"]]
+        return [e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e]
+
+    def mails(self) -> list[dict[str, Any]]:
+        """Every mail that was sent."""
+        reply = httpx.get(f"{self.outputs['aws_endpoint_url']}/_ministack/ses/messages")
+        return [mail for mails in reply.json()["messages"].values() for mail in mails]
 
     # The provider's side
 

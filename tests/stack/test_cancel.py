@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def test_a_job_cancelled_while_its_gpu_does_not_come_frees_its_slot_for_the_next
     gpu = world.gpu()
     holders = [world.api.start(dataset["id"], gpu, f"Holder {n}", epochs=1) for n in range(SLOTS)]
     for job_id in holders:
-        wait_until(lambda job_id=job_id: world.ledger(job_id), f"a pod was rented for {job_id}")
+        wait_until(partial(world.ledger, job_id), f"a pod was rented for {job_id}")
     waiting = world.api.start(dataset["id"], gpu, "Next in line", epochs=1)
     assert world.api.job(waiting)["status"] == "queued"
     _cancel_and_check(world, holders[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +43,7 @@ def _picked_up(world: World, job_id: str) -> None:
     def next_run() -> bool:
         world.invoke("SweepPods")
         job = world.api.job(job_id)
-        return job["run"] > 1 or job["is_final"]
+        return bool(job["run"] > 1 or job["is_final"])
 
     wait_until(next_run, "the job has a new run", 90)
 

@@ -68,7 +68,7 @@ def test_a_job_without_any_gpu_goes_back_to_the_queue_and_completes_later(
 
     def started() -> bool:
         world.invoke("DispatchQueue")
-        return world.api.job(job_id)["status"] != "queued"
+        return bool(world.api.job(job_id)["status"] != "queued")
 
     wait_until(started, "its turn comes again", 60)
     world.api.until_completed(job_id)

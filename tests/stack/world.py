@@ -51,6 +51,7 @@ class World:
             "LORA_PIPELINE_TIMINGS": json.dumps(dict(timings)),
             "LORA_PIPELINE_POD_THREADS": "1",
             "OMP_NUM_THREADS": "1",
+            "RECORD_AWS_CALLS": "1",
         }
         self.stack = Stack(folder, port=0, environment=environment)
 

@@ -40,6 +40,11 @@ def _store_secret(ssm: SSMClient, name: str, value: str) -> None:
         ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
 
+def verify_sender(settings: LastingSettings, sender: str) -> None:
+    """Let SES send mails from this address; it refuses those of a sender nobody has verified, as AWS does."""
+    client("ses", settings.aws_url).verify_email_identity(EmailAddress=sender)
+
+
 def ensure_owner(settings: LastingSettings, user_pool_id: str) -> None:
     """Make the owner's account with its permanent password; leaves an existing one alone."""
     cognito: CognitoIdentityProviderClient = client("cognito-idp", settings.aws_url)

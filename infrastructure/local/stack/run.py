@@ -57,6 +57,11 @@ def clear_leftovers(home: Home) -> None:
     home.outputs.unlink(missing_ok=True)
 
 
+def mail_sender() -> str:
+    """The address mails come from."""
+    return os.environ.get("MAIL_FROM") or "lora-pipeline@example.com"
+
+
 def parameters(settings: LastingSettings) -> dict[str, str]:
     """What the template is told; those it does not declare are left out later."""
     given = {
@@ -64,7 +69,7 @@ def parameters(settings: LastingSettings) -> dict[str, str]:
         "PublicUrl": settings.site_url,
         "RunpodApiBaseUrl": settings.runpod_url,
         "OwnerEmail": settings.owner_email,
-        "MailFrom": os.environ.get("MAIL_FROM") or "lora-pipeline@example.com",
+        "MailFrom": mail_sender(),
         "TrainerImage": os.environ.get("TRAINER_IMAGE") or "lora-pipeline-trainer:local",
         "LocalModels": "true",
     }
@@ -131,6 +136,7 @@ class Run:
         servers.wait_for(parts.AWS, f"{settings.aws_url}/_ministack/health")
         self._check()
         owner.store_secrets(settings, DEPLOYMENT_NAME)
+        owner.verify_sender(settings, mail_sender())
         stack_outputs = deploy(settings.aws_url, DEPLOYMENT_NAME, self._package, parameters(settings))
         self._home.deployed.touch()
         self._check()

@@ -67,7 +67,9 @@ def bundle_assets(root: Path, out: Path) -> Bundle:
     """
     pages = sorted((root / "static/js/pages").glob("*.js"))
     styles = sorted((root / "static/css").glob("*.css"))
-    entries = [page for page in pages if page.name != "theme.js"] + [s for s in styles if not s.name.startswith("_")]
+    entries = [page for page in pages if page.name != "theme.js"] + [
+        s for s in styles if not s.name.startswith("_")
+    ]
     bundle = Bundle()
     _esbuild(root, out, entries, "--format=esm", ["--splitting"], bundle)
     _esbuild(root, out, [root / "static/js/shared/theme.js"], "--format=iife", [], bundle)
@@ -100,7 +102,9 @@ def _esbuild(root: Path, out: Path, entries: list[Path], form: str, extra: list[
     meta_file.unlink()
     for written, facts in outputs.items():
         public = "/assets/" + Path(written).name
-        source = facts.get("entryPoint") or (next(iter(facts["inputs"])) if written.endswith(".woff2") else None)
+        source = facts.get("entryPoint") or (
+            next(iter(facts["inputs"])) if written.endswith(".woff2") else None
+        )
         if source is None:
             continue
         bundle.paths[Path(source).name] = public

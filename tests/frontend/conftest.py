@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-import build
+from frontend_static import build
 from tests.frontend.fixture_server import fill, fixture_site
 from tests.frontend.fixture_world import World
 
@@ -39,7 +39,7 @@ class Site:
 
     def id_of(self, status: str) -> str:
         """The id of the first job in a status."""
-        return next(job["id"] for job in self.world.jobs.values() if job["status"] == status)
+        return str(next(job["id"] for job in self.world.jobs.values() if job["status"] == status))
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +64,9 @@ def site(dist: Path) -> Iterator[Site]:
     with fixture_site(world, dist) as origin:
         running = Site(world, origin)
         yield running
-        unexpected = [line for line in running.complaints if not any(part in line for part in running.allowed)]
+        unexpected = [
+            line for line in running.complaints if not any(part in line for part in running.allowed)
+        ]
         assert unexpected == []
 
 
@@ -76,7 +78,9 @@ def open_page(site: Site, browser: Browser) -> Iterator[Opener]:
     """Opens pages of the site in fresh contexts: ``open_page("/models", scheme="dark", width=390)``."""
     contexts: list[BrowserContext] = []
 
-    def opened(path: str | None = None, *, signed_in: bool = True, scheme: Any = "light", width: int = 1440) -> Page:
+    def opened(
+        path: str | None = None, *, signed_in: bool = True, scheme: Any = "light", width: int = 1440
+    ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme=scheme,

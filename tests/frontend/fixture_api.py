@@ -20,7 +20,9 @@ EMAIL = "dana@example.com"
 
 def routes(world: World, table: list[tuple[str, str, Handler]]) -> list[Route]:
     """Starlette routes; each handler runs under the world's lock and may raise :class:`Refused`."""
-    return [Route("/api" + path, _endpoint(world, handler), methods=[method]) for method, path, handler in table]
+    return [
+        Route("/api" + path, _endpoint(world, handler), methods=[method]) for method, path, handler in table
+    ]
 
 
 def _endpoint(world: World, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -28,7 +30,12 @@ def _endpoint(world: World, handler: Handler) -> Callable[[Request], Awaitable[R
         body = await request.json() if await request.body() else {}
         with world.lock:
             world.requests.append(
-                {"method": request.method, "path": request.url.path, "body": body, "query": dict(request.query_params)}
+                {
+                    "method": request.method,
+                    "path": request.url.path,
+                    "body": body,
+                    "query": dict(request.query_params),
+                }
             )
             try:
                 _gate(world, request)
@@ -67,7 +74,12 @@ def _session(world: World, request: Request, body: Json) -> Any:
 def _issue(world: World) -> Json:
     token = world.new_id("session")
     world.sessions.add(token)
-    return {**example("session_reply"), "access_token": token, "refresh_token": "refresh-1", "user": world.user}
+    return {
+        **example("session_reply"),
+        "access_token": token,
+        "refresh_token": "refresh-1",
+        "user": world.user,
+    }
 
 
 def _new_password(world: World, request: Request, body: Json) -> Any:
@@ -142,8 +154,10 @@ def _list_jobs(world: World, request: Request, body: Json) -> Any:
 
 
 def _row(job: Json) -> Json:
-    row = copy.deepcopy(example("job_list")["jobs"][0])
-    row.update({key: job[key] for key in row if key in job and key not in ("configuration", "progress", "cost")})
+    row: Json = copy.deepcopy(example("job_list")["jobs"][0])
+    row.update(
+        {key: job[key] for key in row if key in job and key not in ("configuration", "progress", "cost")}
+    )
     for part in ("configuration", "progress", "cost"):
         row[part].update({key: value for key, value in job[part].items() if key in row[part]})
     row["highlights"] = {}
@@ -176,7 +190,7 @@ def _live(world: World, request: Request, body: Json) -> Any:
         "changed": True,
         "job": job,
         "points": {name: values[known_points:] for name, values in columns.items()},
-        "reset_points": False,
+        "reset_points": known_points == 0,
         "events": events[known_events:][-50:],
         "poll_after_seconds": 5 if job["status"] not in FINAL_STATUSES else None,
     }
@@ -184,15 +198,27 @@ def _live(world: World, request: Request, body: Json) -> Any:
 
 def _metrics(world: World, request: Request, body: Json) -> Any:
     columns = world.points[world.job(request.path_params["job_id"])["id"]]
-    return {"columns": columns, "cursor": "x", "points": len(columns["step"]), "total_points": len(columns["step"]), "thinned": False}
+    return {
+        "columns": columns,
+        "cursor": "x",
+        "points": len(columns["step"]),
+        "total_points": len(columns["step"]),
+        "thinned": False,
+    }
 
 
 def _events(world: World, request: Request, body: Json) -> Any:
     events = world.events[world.job(request.path_params["job_id"])["id"]]
     kinds = [kind for kind in request.query_params.get("type", "").split(",") if kind]
     text = request.query_params.get("search", "").lower()
-    chosen = [e for e in events if (not kinds or e["type"] in kinds) and text in f"{e['message']}{e['data']}".lower()]
-    shown, pagination = paginate(request, chosen[::-1] if request.query_params.get("sort") != "asc" else chosen, 50)
+    chosen = [
+        e
+        for e in events
+        if (not kinds or e["type"] in kinds) and text in f"{e['message']}{e['data']}".lower()
+    ]
+    shown, pagination = paginate(
+        request, chosen[::-1] if request.query_params.get("sort") != "asc" else chosen, 50
+    )
     counts = {kind: sum(e["type"] == kind for e in events) for kind in example("events")["counts"]}
     return {"events": shown, "counts": counts, "pagination": pagination}
 

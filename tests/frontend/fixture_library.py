@@ -24,7 +24,9 @@ def _estimate(world: World, request: Request, body: Json) -> Any:
     factor = float(epochs) / 3 * body["gpu"]["count"]
     reply["hourly_rate_usd"] = tier["hourly_rate_usd"]
     reply["cost_usd"] = {name: f"{float(value) * factor:.2f}" for name, value in tier["cost_usd"].items()}
-    reply["duration_hours"] = {name: value * float(epochs) / 3 for name, value in reply["duration_hours"].items()}
+    reply["duration_hours"] = {
+        name: value * float(epochs) / 3 for name, value in reply["duration_hours"].items()
+    }
     reply["total_steps"] = int(TOTAL_STEPS * float(epochs) / 3)
     return reply
 
@@ -38,7 +40,9 @@ def _create_job(world: World, request: Request, body: Json) -> Any:
     job["progress"].update(percent=0.0, step=0, epoch=0, elapsed_seconds=0, remaining_seconds=None)
     world.points[job["id"]] = {name: [] for name in world.points[job["id"]]}
     world.events[job["id"]] = []
-    job["latest_metrics"] = {name: dict(PENDING_METRIC) for name in job["latest_metrics"] if name not in ("step", "at")}
+    job["latest_metrics"] = {
+        name: dict(PENDING_METRIC) for name in job["latest_metrics"] if name not in ("step", "at")
+    }
     job["latest_metrics"].update(step=None, at=None)
     for stage in job["stages"]:
         stage.update(state="pending", progress=0.0, started_at=None, completed_at=None, duration_seconds=None)
@@ -56,20 +60,32 @@ def _configure(world: World, job: Json, body: Json) -> None:
         preset = next(p for p in world.catalog["presets"] if p["id"] == body["preset_id"])
         configuration = job["configuration"]
         configuration.update(preset_id=preset["id"], preset_name=preset["name"])
-        configuration["hyperparameters"] = {**preset["hyperparameters"], **(body.get("hyperparameters") or {})}
+        configuration["hyperparameters"] = {
+            **preset["hyperparameters"],
+            **(body.get("hyperparameters") or {}),
+        }
         configuration["gpu"].update(body["gpu"])
     if "dataset_id" in body:
         job["dataset"].update({key: world.datasets[body["dataset_id"]][key] for key in ("id", "name")})
 
 
 def _to_draft(job: Json) -> None:
-    job.update(status="pending_configuration", stage=None, allowed_actions=["start", "edit", "delete", "edit_metadata"])
-    job.update(badge={"label": "Draft", "tone": "draft", "pulsing": False}, status_sentence="Not started yet.")
+    job.update(
+        status="pending_configuration",
+        stage=None,
+        allowed_actions=["start", "edit", "delete", "edit_metadata"],
+    )
+    job.update(
+        badge={"label": "Draft", "tone": "draft", "pulsing": False}, status_sentence="Not started yet."
+    )
 
 
 def _queue(world: World, job: Json) -> Json:
     job.update(status="queued", queued_at=world.tick(), allowed_actions=["cancel", "edit_metadata"])
-    job.update(badge={"label": "Queued", "tone": "queued", "pulsing": False}, status_sentence="Waiting for a free slot.")
+    job.update(
+        badge={"label": "Queued", "tone": "queued", "pulsing": False},
+        status_sentence="Waiting for a free slot.",
+    )
     world.add_event(job["id"], "status", "pending_configuration → queued", {"new_status": "queued"})
     return job
 
@@ -88,6 +104,8 @@ def _patch_job(world: World, request: Request, body: Json) -> Any:
 
 
 def _datasets(world: World, request: Request, body: Json) -> Any:
+    for dataset in world.datasets.values():
+        _check_on(world, dataset)
     text = request.query_params.get("search", "").lower()
     wanted = request.query_params.get("status")
     chosen = [
@@ -100,9 +118,13 @@ def _datasets(world: World, request: Request, body: Json) -> Any:
 
 
 def _create_dataset(world: World, request: Request, body: Json) -> Any:
-    dataset = world.add_dataset(status="uploading", conversations=None, training_pairs=None, tokens=None, quality=None)
+    dataset = world.add_dataset(
+        status="uploading", conversations=None, training_pairs=None, tokens=None, quality=None
+    )
     dataset.update({key: body[key] for key in ("name", "file_name", "size_bytes")})
-    dataset.update(errors=[], warnings=[], error_count=0, warning_count=0, scaffolding=None, human_review=None)
+    dataset.update(
+        errors=[], warnings=[], error_count=0, warning_count=0, scaffolding=None, human_review=None
+    )
     dataset["readiness"] = {"label": "⏳ Processing", "tooltip": "The file is being uploaded."}
     upload = {"method": "PUT", "url": f"{world.bucket_origin}/bucket/{dataset['id']}", "headers": {}}
     upload["headers"] = {"content-type": "application/octet-stream"}
@@ -116,11 +138,22 @@ def _dataset(world: World, request: Request, body: Json) -> Any:
     dataset = world.datasets[dataset_id]
     if request.method == "DELETE":
         del world.datasets[dataset_id]
-    elif dataset["status"] == "validating":
-        _validated(world, dataset)
-    elif dataset["status"] == "uploading" and dataset_id in world.uploads:
-        dataset.update(status="validating", progress=0.4)
+    else:
+        _check_on(world, dataset)
     return dataset
+
+
+def _check_on(world: World, dataset: Json) -> None:
+    """Every look moves an uploaded file one step on: uploading, validating, ready or rejected."""
+    if dataset["status"] == "validating":
+        _validated(world, dataset)
+    elif dataset["status"] == "uploading" and dataset["id"] in world.uploads:
+        dataset.update(status="validating", progress=0.4)
+
+
+def _abort_upload(world: World, request: Request, body: Json) -> Any:
+    del world.datasets[request.path_params["dataset_id"]]
+    return None
 
 
 def _validated(world: World, dataset: Json) -> None:
@@ -162,7 +195,14 @@ def _download(world: World, request: Request, body: Json) -> Any:
 
 
 def _checkpoint(world: World, request: Request, body: Json) -> Any:
-    return {"files": [{"name": "adapter_model.safetensors", "url": f"{world.bucket_origin}/bucket/adapter_model.safetensors"}]}
+    return {
+        "files": [
+            {
+                "name": "adapter_model.safetensors",
+                "url": f"{world.bucket_origin}/bucket/adapter_model.safetensors",
+            }
+        ]
+    }
 
 
 def _notifications(world: World, request: Request, body: Json) -> Any:
@@ -191,6 +231,7 @@ TABLE: list[tuple[str, str, Handler]] = [
     ("POST", "/datasets", _create_dataset),
     ("GET", "/datasets/{dataset_id}", _dataset),
     ("DELETE", "/datasets/{dataset_id}", _dataset),
+    ("POST", "/datasets/{dataset_id}/upload/abort", _abort_upload),
     ("GET", "/datasets/{dataset_id}/preview", _preview),
     ("GET", "/models", _models),
     ("GET", "/models/{model_id}", _model),

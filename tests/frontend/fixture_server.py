@@ -89,7 +89,9 @@ def bucket_app(world: World) -> Starlette:
         return Response(b"adapter bytes", headers={"content-disposition": disposition})
 
     app = Starlette(routes=[Route("/bucket/{key}", put, methods=["PUT"]), Route("/bucket/{key}", get)])
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "PUT"], allow_headers=["content-type"])
+    app.add_middleware(
+        CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "PUT"], allow_headers=["content-type"]
+    )
     return app
 
 
@@ -133,7 +135,11 @@ def fill(world: World) -> World:
     world.add_dataset()
     world.add_dataset("dataset_rejected")
     world.add_model(name="Support tickets - 2026-11-20")
-    world.add_job("job_failed", name="Refund policy - Aggressive - 2026-11-20", tags=["experiment", "poc", "baseline", "test"])
+    world.add_job(
+        "job_failed",
+        name="Refund policy - Aggressive - 2026-11-20",
+        tags=["experiment", "poc", "baseline", "test"],
+    )
     world.add_job("job_cancelled", name="Onboarding tone - Conservative - 2026-11-21")
     finished = world.add_job(name="Support tickets - Balanced - 2026-11-20")
     world.complete(finished["id"])

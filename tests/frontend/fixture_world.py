@@ -92,7 +92,7 @@ class World:
 
     def add_job(self, kind: str = "job", **changes: Any) -> Json:
         """A job from ``contracts/examples/{kind}.json`` with its curve and event log."""
-        job = copy.deepcopy(example(kind))
+        job: Json = copy.deepcopy(example(kind))
         job["id"] = self.new_id("job")
         job["links"] = {"self": f"/api/jobs/{job['id']}", "page": f"/training-jobs/{job['id']}"}
         job["changed_at"] = self.tick()
@@ -143,7 +143,13 @@ class World:
             text = f"Step {step}: loss={loss:.4f}, lr=0.000200, gpu_util=94%"
             self.add_event(job_id, "metrics", text, {"step": step, "training_loss": loss})
         if step % 100 == 0:
-            data = {"step": step, "path": f"checkpoints/step-{step:06d}", "size_mb": 84, "verified": True, "note": None}
+            data = {
+                "step": step,
+                "path": f"checkpoints/step-{step:06d}",
+                "size_mb": 84,
+                "verified": True,
+                "note": None,
+            }
             self.add_event(job_id, "checkpoint", f"Checkpoint saved at step {step} (84MB uploaded)", data)
 
     def advance(self, job_id: str, steps: int) -> None:
@@ -170,10 +176,16 @@ class World:
             self.advance(job_id, TOTAL_STEPS)
             model = self.add_model(job={"id": job_id, "name": job["name"]})
             for stage in job["stages"]:
-                stage.update(state="completed", progress=1.0, duration_seconds=stage["duration_seconds"] or 240)
+                stage.update(
+                    state="completed", progress=1.0, duration_seconds=stage["duration_seconds"] or 240
+                )
             _settle(job, "completed", "Completed", "Completed. Your adapter is ready.", self.tick())
-            job.update(end_reason="completed", model_id=model["id"], allowed_actions=["delete", "edit_metadata"])
-            self.notify("job_completed", "Training Completed", "Your training job completed successfully.", job_id)
+            job.update(
+                end_reason="completed", model_id=model["id"], allowed_actions=["delete", "edit_metadata"]
+            )
+            self.notify(
+                "job_completed", "Training Completed", "Your training job completed successfully.", job_id
+            )
             return model
 
     def request_cancel(self, job_id: str, reason: str, notes: str | None) -> Json:
@@ -181,7 +193,9 @@ class World:
         job = self.job(job_id)
         if job["is_final"] or job["status"] == "cancelling":
             details = {"status": job["status"]}
-            raise Refused(409, "wrong_status", f"Job cannot be cancelled: it is already {job['status']}.", details)
+            raise Refused(
+                409, "wrong_status", f"Job cannot be cancelled: it is already {job['status']}.", details
+            )
         label = next(r["label"] for r in self.catalog["cancellation_reasons"] if r["id"] == reason)
         job["cancellation"] = {
             "reason": reason,
@@ -190,7 +204,12 @@ class World:
             "requested_by": job["created_by"],
             "requested_at": self.tick(),
         }
-        job.update(status="cancelling", status_sentence="Cancelling. The GPU is being terminated.", allowed_actions=[])
+        job["changed_at"] = self.tick()
+        job.update(
+            status="cancelling",
+            status_sentence="Cancelling. The GPU is being terminated.",
+            allowed_actions=[],
+        )
         job["badge"] = {"label": "Cancelling", "tone": "cancelling", "pulsing": True}
         return job
 
@@ -257,7 +276,13 @@ def _catalog() -> Json:
         presets[-1]["unlock"] = "Unlock after 3 successful training runs"
     if len(gpus) < 2:
         offline = copy.deepcopy(gpus[0])
-        offline.update(type="NVIDIA A100", name="A100 80GB", available=False, availability=None, note="Best overall performance")
+        offline.update(
+            type="NVIDIA A100",
+            name="A100 80GB",
+            available=False,
+            availability=None,
+            note="Best overall performance",
+        )
         gpus.append(offline)
     if len(catalog["cancellation_reasons"]) < 2:
         catalog["cancellation_reasons"].append(

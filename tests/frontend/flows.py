@@ -43,7 +43,9 @@ def upload_dataset(page: Page, origin: str, file: Path, *, timeout_ms: int = SLO
     return page.url.rsplit("/", 1)[1]
 
 
-def configure(page: Page, origin: str, dataset_id: str, *, name: str | None = None, preset: str | None = None) -> None:
+def configure(
+    page: Page, origin: str, dataset_id: str, *, name: str | None = None, preset: str | None = None
+) -> None:
     """Open the new-job page for a dataset and wait for its estimate."""
     page.goto(f"{origin}/training-jobs/new?dataset={dataset_id}")
     expect(page.locator("#estimate-total")).to_be_visible(timeout=SLOW_MS)

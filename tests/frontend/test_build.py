@@ -10,8 +10,9 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
-import build
 import pytest
+
+from frontend_static import build
 
 PAGES = sorted(path.name for path in (build.HERE / "templates/pages").glob("*.html"))
 BUDGET_BYTES = 45_000
@@ -85,7 +86,9 @@ def test_every_asset_of_a_page_exists_under_a_hashed_name(dist: Path, page: str)
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_stays_within_its_download_budget(dist: Path, page: str) -> None:
-    total = sum(len(gzip.compress((dist / name.lstrip("/")).read_bytes())) for name in page_assets(dist, page))
+    total = sum(
+        len(gzip.compress((dist / name.lstrip("/")).read_bytes())) for name in page_assets(dist, page)
+    )
     assert total <= BUDGET_BYTES
 
 

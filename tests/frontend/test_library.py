@@ -14,8 +14,17 @@ pytestmark = pytest.mark.browser
 
 LINE = '{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello!"}]}\n'
 
+DROP_A_FILE = """(line) => {
+  const data = new DataTransfer();
+  data.items.add(new File([line.repeat(60)], 'dropped.jsonl'));
+  const drop = new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true});
+  document.querySelector('.drop').dispatchEvent(drop);
+}"""
 
-def test_a_file_is_uploaded_to_storage_checked_and_shown(site: Site, open_page: Opener, tmp_path: Path) -> None:
+
+def test_a_file_is_uploaded_to_storage_checked_and_shown(
+    site: Site, open_page: Opener, tmp_path: Path
+) -> None:
     file = tmp_path / "support_tickets.jsonl"
     file.write_text(LINE * 60)
     page = open_page()
@@ -70,11 +79,7 @@ def test_an_upload_that_storage_refuses_can_be_tried_again(
 
 def test_a_dropped_file_is_uploaded(site: Site, open_page: Opener) -> None:
     page = open_page("/datasets")
-    page.evaluate(
-        """(line) => { const data = new DataTransfer(); data.items.add(new File([line.repeat(60)], 'dropped.jsonl'));
-        document.querySelector('.drop').dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true})); }""",
-        LINE,
-    )
+    page.evaluate(DROP_A_FILE, LINE)
     expect(page.locator("tr", has_text="Dropped").get_by_text("Ready")).to_be_visible()
 
 
@@ -112,7 +117,7 @@ def test_all_files_of_a_model_are_downloaded_at_once(site: Site, open_page: Open
     names = []
     page.on("download", lambda download: names.append(download.suggested_filename))
     page.locator("#download-all").click()
-    expect(page.get_by_text("2 files downloading.")).to_be_visible()
+    expect(page.locator("#toasts")).to_contain_text("2 files downloading.")
     expect(page.locator("#download-all")).to_be_enabled()
     assert sorted(names) == ["adapter_config.json", "adapter_model.safetensors"]
 
@@ -131,7 +136,9 @@ def test_a_failed_download_says_why(site: Site, open_page: Opener) -> None:
     expect(page.locator("#download-all")).to_be_visible()
     site.world.failing.add("/models")
     page.locator("#download-all").click()
-    expect(page.get_by_role("region", name="Messages")).to_contain_text("Download Error. The service is busy.")
+    expect(page.get_by_role("region", name="Messages")).to_contain_text(
+        "Download Error. The service is busy."
+    )
 
 
 def test_the_bell_counts_lists_and_marks_as_read(site: Site, open_page: Opener) -> None:
@@ -163,7 +170,7 @@ def test_the_profile_changes_name_zone_and_theme(site: Site, open_page: Opener) 
     page.get_by_label("Name", exact=True).fill("Dana R.")
     page.get_by_label("Time zone").select_option("Asia/Tokyo")
     page.get_by_role("button", name="Save profile").click()
-    expect(page.get_by_text("Profile saved")).to_be_visible()
+    expect(page.locator("#toasts")).to_contain_text("Profile saved")
     assert site.world.user["name"] == "Dana R."
     page.get_by_role("group", name="Theme").get_by_role("button", name="Dark").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")

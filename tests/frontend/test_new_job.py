@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 
 def dataset_of(site: Site) -> str:
-    return next(d["id"] for d in site.world.datasets.values() if d["status"] == "ready")
+    return str(next(d["id"] for d in site.world.datasets.values() if d["status"] == "ready"))
 
 
 def created(site: Site) -> list[dict[str, object]]:
@@ -38,7 +38,9 @@ def test_nothing_can_be_reviewed_before_a_dataset_is_chosen(site: Site, open_pag
     expect(rejected).to_be_disabled()
     page.locator("label", has_text="Elena Morales Financial").click()
     expect(page.locator("#estimate-total")).to_have_text("$4.20 – $6.02")
-    expect(page.get_by_label("Job name")).to_have_value("Elena Morales Financial - Balanced - 2026-11-22", timeout=1)
+    expect(page.get_by_label("Job name")).to_have_value(
+        "Elena Morales Financial - Balanced - 2026-11-22", timeout=1
+    )
 
 
 def test_a_change_updates_the_estimate_and_says_by_how_much(site: Site, open_page: Opener) -> None:
@@ -91,7 +93,10 @@ def test_a_start_tried_again_after_a_failure_carries_the_same_key(site: Site, op
     site.allowed = ("503",)
     page = open_page()
     keys: list[str | None] = []
-    page.on("request", lambda r: keys.append(r.headers.get("idempotency-key")) if r.url.endswith("/api/jobs") else None)
+    page.on(
+        "request",
+        lambda r: keys.append(r.headers.get("idempotency-key")) if r.url.endswith("/api/jobs") else None,
+    )
     flows.configure(page, site.origin, dataset_of(site))
     page.locator("#review:enabled").click()
     for name in ("configuration", "cost", "budget"):
@@ -126,7 +131,9 @@ def test_a_short_name_is_refused_with_the_reason(site: Site, open_page: Opener) 
     page = open_page()
     flows.configure(page, site.origin, dataset_of(site), name="ab")
     page.locator("#review:enabled").click()
-    expect(page.locator("#form").get_by_role("alert")).to_have_text("Job name must be between 3 and 100 characters")
+    expect(page.locator("#form").get_by_role("alert")).to_have_text(
+        "Job name must be between 3 and 100 characters"
+    )
     expect(page.get_by_label("Job name")).to_be_focused()
     expect(page.locator("dialog")).to_have_count(0)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import build
 import pytest
 from playwright.sync_api import Error, Page, expect
 
+from frontend_static import build
 from tests.frontend.conftest import Opener, Site
 
 pytestmark = pytest.mark.browser
@@ -15,7 +15,8 @@ pytestmark = pytest.mark.browser
 AXE = (build.HERE / "node_modules/axe-core/axe.min.js").read_text()
 RUN_AXE = """async () => {
   const found = await axe.run(document, {resultTypes: ['violations']});
-  return found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(' ') + ' ' + (node.any[0]?.message ?? '')).join(' | ')}`);
+  const where = (node) => `${node.target.join(' ')} ${node.any[0]?.message ?? ''}`;
+  return found.violations.map((one) => `${one.id}: ${one.nodes.map(where).join(' | ')}`);
 }"""
 
 PAGES = {

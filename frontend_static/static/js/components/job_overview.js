@@ -90,14 +90,14 @@ export function metricsCard(job, full = false) {
     ${slow ? html`<div class="pad">${notice('Low GPU utilization, possible bottleneck', undefined, 'warning')}</div>` : nothing}</section>`;
 }
 
-/** @param {object} job */
-export function costCard(job) {
+/** @param {object} job @param {string} [title] where a page shows more than one */
+export function costCard(job, title = 'Cost') {
   const c = job.cost;
   const share = Number(c.percent_of_estimate ?? 0);
   const tone = share > 100 ? 'danger' : share >= 80 ? 'warning' : 'success';
   const tier = c.tier === 'spot' ? 'spot' : 'on-demand';
   const over = Number(c.spent_usd) > Number(c.estimated_high_usd ?? Infinity);
-  return html`<section class="card" aria-labelledby="cost-title"><header><h2 id="cost-title">Cost</h2>${c.hourly_rate_usd ? html`<span class="badge num">${usd(c.hourly_rate_usd)}/hr (${tier})</span>` : nothing}</header>
+  return html`<section class="card" aria-label=${title}><header><h2>${title}</h2>${c.hourly_rate_usd ? html`<span class="badge num">${usd(c.hourly_rate_usd)}/hr (${tier})</span>` : nothing}</header>
     <div class="body stack"><div><div class="money">${usd(c.spent_usd)}</div><div class="small muted">${job.is_final && !c.accruing ? 'final cost' : 'spent so far'}${c.provisional && job.is_final ? ', provisional until billing is settled' : ''}</div></div>
     <div class="stack-2">${progress(share, 'Share of the estimate spent', tone)}<span class="small muted num">${percent(share)} of estimate</span></div>
     ${keyValues([

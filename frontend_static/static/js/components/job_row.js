@@ -7,10 +7,10 @@ const FINAL_PREFIX = { completed: 'Total', failed: 'Spent', cancelled: 'Spent' }
 
 /**
  * Splits the API's highlighted text into plain and marked pieces; everything is shown as text, never as markup.
- * @param {string} text with <mark> around hits
+ * @param {string} text with <mark> around hits; any other "<" of it is written "&lt;"
  */
 export function highlighted(text) {
-  return text.split(/<mark>(.*?)<\/mark>/s).map((piece, index) => (index % 2 ? html`<mark>${piece}</mark>` : piece));
+  return text.split(/<mark>(.*?)<\/mark>/s).map((piece) => piece.replaceAll('&lt;', '<')).map((piece, index) => (index % 2 ? html`<mark>${piece}</mark>` : piece));
 }
 
 /** @param {{id: string, name: string, email?: string, role?: string}} person */

@@ -6,16 +6,16 @@ const PART_TRIES = 3;
 /**
  * Sends bytes straight to storage with progress. XHR, since fetch does not report how much was sent.
  * @param {string} url presigned
- * @param {{method?: string, headers?: Record<string, string>, body: Blob, onSent: (bytes: number) => void, signal: AbortSignal}} options
- * @returns {Promise<string>} the entity tag storage gave
+ * @param {{method?: string, headers?: Record<string, string>, body: Blob, onSent: (bytes: number) => void, signal: AbortSignal, wantTag?: boolean}} options
+ * @returns {Promise<string>} the entity tag storage gave, when it is wanted: reading a header that storage does not expose is an error of its own
  */
-function send(url, { method = 'PUT', headers = {}, body, onSent, signal }) {
+function send(url, { method = 'PUT', headers = {}, body, onSent, signal, wantTag = false }) {
   return new Promise((resolve, reject) => {
     const call = new XMLHttpRequest();
     call.open(method, url);
     for (const [name, value] of Object.entries(headers)) call.setRequestHeader(name, value);
     call.upload.addEventListener('progress', (event) => onSent(event.loaded));
-    call.addEventListener('load', () => (call.status < 300 ? resolve(call.getResponseHeader('etag') ?? '') : reject(new Error(`Storage refused the file (${call.status}). Try again.`))));
+    call.addEventListener('load', () => (call.status < 300 ? resolve(wantTag ? call.getResponseHeader('etag') ?? '' : '') : reject(new Error(`Storage refused the file (${call.status}). Try again.`))));
     call.addEventListener('error', () => reject(new Error('The connection to storage was lost. Check your connection and try again.')));
     call.addEventListener('abort', () => reject(new DOMException('The upload was stopped.', 'AbortError')));
     signal.addEventListener('abort', () => call.abort(), { once: true });
@@ -45,11 +45,20 @@ async function sendParts(dataset, upload, file, onProgress, signal) {
     if (!known.some((one) => one.number === number)) known = (await post(`/datasets/${dataset.id}/upload/parts`, { numbers: [number] })).parts;
     const body = file.slice((number - 1) * upload.part_size, number * upload.part_size);
     const part = known.find((one) => one.number === number);
-    const etag = await sendPart(dataset, part, { body, signal, onSent: (bytes) => onProgress((before + bytes) / file.size) });
+    const etag = await sendPart(dataset, part, { body, signal, wantTag: true, onSent: (bytes) => onProgress((before + bytes) / file.size) });
     before += body.size;
     done.push({ number, etag });
   }
   await post(`/datasets/${dataset.id}/upload/complete`, { parts: done });
+}
+
+/** A file that never arrived would stay in the list as uploading; where this fails too, the service expires it by itself. */
+async function withdraw(dataset) {
+  try {
+    await post(`/datasets/${dataset.id}/upload/abort`, {});
+  } catch {
+    // The first error is the one to show.
+  }
 }
 
 /** @param {string} fileName @returns {string} a name for people */
@@ -75,8 +84,13 @@ export function fileProblem(file) {
 export async function uploadDataset(file, { name, onCreated, onProgress, signal }) {
   const { dataset, upload } = await post('/datasets', { name, file_name: file.name, size_bytes: file.size });
   onCreated(dataset);
-  if (upload.parts) await sendParts(dataset, upload, file, onProgress, signal);
-  else await send(upload.url, { method: upload.method, headers: upload.headers, body: file, signal, onSent: (bytes) => onProgress(bytes / file.size) });
+  try {
+    if (upload.parts) await sendParts(dataset, upload, file, onProgress, signal);
+    else await send(upload.url, { method: upload.method, headers: upload.headers, body: file, signal, onSent: (bytes) => onProgress(bytes / file.size) });
+  } catch (error) {
+    await withdraw(dataset);
+    throw error;
+  }
   onProgress(1);
   return dataset;
 }

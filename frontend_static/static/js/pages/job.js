@@ -16,7 +16,6 @@ import { readParameter, writeParameters } from '../shared/url_state.js';
 import { announce, empty, find, html, icon, mount, nothing, notice, pathPart } from '../shared/view.js';
 
 const INTERVAL_SECONDS = 5;
-const FULL_CURVE_POINTS = 4000;
 const RECENT_EVENTS = 6;
 const TABS = [['overview', 'Overview'], ['metrics', 'Metrics'], ['event-log', 'Event Log'], ['artifacts', 'Artifacts']];
 
@@ -30,12 +29,10 @@ function chosenTab() {
 }
 
 async function firstLook(signal) {
-  const [live, curve, events] = await Promise.all([
+  const [live, events] = await Promise.all([
     get(`/jobs/${jobId}/live`, { signal }),
-    get(`/jobs/${jobId}/metrics${query({ max_points: FULL_CURVE_POINTS })}`, { signal }),
     get(`/jobs/${jobId}/events${query({ sort: 'desc', limit: RECENT_EVENTS })}`, { signal }),
   ]);
-  state.series = mergePoints(emptySeries(), curve.columns);
   state.recent = events.events;
   return { ...live, events: [] };
 }
@@ -49,7 +46,7 @@ async function look(signal) {
   state.receivedAt = Date.now();
   if (state.job.status === 'pending_configuration') location.replace(`/training-jobs/${jobId}/configure`);
   paint();
-  return { stop: state.job.is_final && !state.job.cost.cleanup_pending, afterSeconds: reply.poll_after_seconds ?? INTERVAL_SECONDS };
+  return { stop: state.job.is_final && !state.job.cost.cleanup_pending, afterSeconds: reply.poll_after_seconds || INTERVAL_SECONDS };
 }
 
 function takeIn(reply, isFirst) {

@@ -95,7 +95,7 @@ function filesCard(model) {
 function samplesCard(samples) {
   if (!samples?.length) return nothing;
   return html`<section class="card" aria-labelledby="samples-title"><header><h2 id="samples-title">Base model and adapter, side by side</h2></header>${samples.map((sample) => html`<div class="sample"><b class="wrap-any">${sample.prompt}</b>
-    <div class="answers"><div class="answer"><h4>Base model</h4>${sample.base}</div><div class="answer adapter"><h4>With your adapter</h4>${sample.adapter}</div></div>${sample.reference ? html`<p class="small muted wrap-any">Expected: ${sample.reference}</p>` : nothing}</div>`)}</section>`;
+    <div class="answers"><div class="answer"><h3>Base model</h3>${sample.base}</div><div class="answer adapter"><h3>With your adapter</h3>${sample.adapter}</div></div>${sample.reference ? html`<p class="small muted wrap-any">Expected: ${sample.reference}</p>` : nothing}</div>`)}</section>`;
 }
 
 function rowsCard(title, note, rows) {

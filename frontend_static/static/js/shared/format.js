@@ -166,5 +166,5 @@ export function initials(name) {
 
 /** @param {string} text @returns {string} a piece of a file name */
 export function fileSafe(text) {
-  return text.trim().replace(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^-+|-+$/g, '') || 'job';
+  return text.trim().replace(/[^\p{L}\p{N}._]+/gu, '-').replace(/^-+|-+$/g, '') || 'job';
 }

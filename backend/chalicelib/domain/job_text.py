@@ -30,6 +30,8 @@ def check(
     notes: str | None = None,
     tags: Sequence[str] | None = None,
     questions: Sequence[str] | None = None,
+    client_id: str | None = None,
+    project_id: str | None = None,
 ) -> None:
     """ValidationFailed naming every field that breaks a rule; None is not checked."""
     problems: dict[str, list[str]] = {}
@@ -48,7 +50,8 @@ def check(
         problems["sample_questions"] = [
             f"At most {MOST_QUESTIONS} questions of 1 to {MOST_QUESTION} characters each."
         ]
-    for field, value in {"name": name, "description": description, "notes": notes}.items():
+    texts = {"name": name, "description": description, "notes": notes}
+    for field, value in {**texts, "client_id": client_id, "project_id": project_id}.items():
         if value is not None and _unprintable(value):
             problems[field] = ["Contains characters that cannot be stored as text."]
     if questions is not None and any(_unprintable(text) for text in questions):

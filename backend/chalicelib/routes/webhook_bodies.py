@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from chalicelib.routes.http import Body
 
@@ -21,6 +21,32 @@ Moment = Annotated[
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
 Stage = Literal["preprocessing", "model_loading", "training", "finalization"]
+
+
+_DEEPEST = 20
+_GREATEST = 10**30
+
+
+def _storable(value: Any) -> Any:
+    """The value, when every part of it can be stored and sent on: `1e999` is JSON and reads as infinity, and half of a
+    surrogate pair is a string that no encoding can write."""
+    rest: list[tuple[Any, int]] = [(value, 0)]
+    while rest:
+        part, depth = rest.pop()
+        if depth > _DEEPEST:
+            raise ValueError("is nested too deeply")
+        if isinstance(part, dict):
+            rest += [(each, depth + 1) for pair in part.items() for each in pair]
+        elif isinstance(part, list):
+            rest += [(each, depth + 1) for each in part]
+        elif isinstance(part, str):
+            part.encode("utf-8")
+        elif isinstance(part, int | float) and not abs(part) <= _GREATEST:
+            raise ValueError("contains a number that cannot be stored")
+    return value
+
+
+Facts = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 
 class _Part(BaseModel):
@@ -40,7 +66,7 @@ class StageEvent(_Part):
     state: Literal["active", "completed"]
     message: Annotated[StrictStr, Field(max_length=500)]
     progress: Share
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: Facts = Field(default_factory=dict)
 
 
 class PlanEvent(_Part):
@@ -92,7 +118,7 @@ class ArtifactsEvent(_Part):
     at: Moment
     path: Literal["artifacts"]
     files: Annotated[list[FilePart], Field(min_length=1, max_length=100)]
-    summary: dict[str, Any]
+    summary: Facts
 
 
 class ResumeEvent(_Part):
@@ -108,7 +134,7 @@ class ToldEvent(_Part):
     at: Moment
     message: Annotated[StrictStr, Field(max_length=2000)]
     code: StrictStr | None = None
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: Facts = Field(default_factory=dict)
 
 
 class ErrorEvent(_Part):
@@ -128,7 +154,7 @@ class ErrorEvent(_Part):
     message: Text
     step: Count | None = None
     stack: Annotated[StrictStr, Field(max_length=20_000)] | None = None
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: Facts = Field(default_factory=dict)
 
 
 Event = Annotated[
@@ -152,7 +178,7 @@ class PodBody(Body):
 class HelloBody(PodBody):
     trainer_version: Annotated[StrictStr, Field(max_length=200)]
     image_digest: Annotated[StrictStr, Field(max_length=300)] | None = None
-    gpu: dict[str, Any] | None = None
+    gpu: Facts | None = None
 
 
 class EventsBody(PodBody):

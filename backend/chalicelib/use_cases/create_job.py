@@ -109,6 +109,8 @@ def check_words(words: Words) -> None:
         notes=words.notes,
         tags=words.tags,
         questions=words.sample_questions,
+        client_id=words.client_id,
+        project_id=words.project_id,
     )
 
 

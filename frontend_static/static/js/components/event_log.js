@@ -86,7 +86,7 @@ export class EventLog {
     const counts = this.reply?.counts;
     const total = counts ? Object.values(counts).reduce((sum, value) => sum + value, 0) : null;
     const button = (type, label, amount) => html`<button type="button" aria-pressed=${type === null ? this.types.length === 0 : this.types.includes(type)}
-      @click=${() => this.#toggleType(type)}>${label}${amount === null || amount === undefined ? nothing : html` <span class="muted num">${count(amount)}</span>`}</button>`;
+      @click=${() => this.#toggleType(type)}>${label}${amount === null || amount === undefined ? nothing : html` <span class="seg-count num">${count(amount)}</span>`}</button>`;
     return html`<header><h2>Event log</h2>
       <button type="button" class="btn sm" @click=${() => this.change({ sort: this.sort === 'desc' ? 'asc' : 'desc' })}>${icon(this.sort === 'desc' ? 'arrow-down' : 'arrow-up', 'sm')}${this.sort === 'desc' ? 'Newest first' : 'Oldest first'}</button>
       <button type="button" class="btn sm" @click=${() => this.#export('json')}>${icon('download', 'sm')}JSON</button>

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.frontend import flows
 from tests.frontend.conftest import Opener, Site
+from tests.frontend.fixture_server import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -150,7 +151,7 @@ def test_the_bell_counts_lists_and_marks_as_read(site: Site, open_page: Opener) 
     expect(panel).to_contain_text("Training Completed")
     panel.get_by_role("button", name="Mark all read").click()
     expect(bell).to_have_accessible_name("Notifications")
-    assert all(note["read"] for note in site.world.notifications)
+    wait_until(lambda: all(note["read"] for note in site.world.notifications), 10)
     page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
 

@@ -21,6 +21,7 @@ import jsonata  # type: ignore[import-untyped]
 from chalicelib.domain.errors import AppError
 
 from tests.fakes import FakeClock
+from tests.lifecycle.execution import Execution, Wait
 
 FILE = Path(__file__).resolve().parents[2] / "step_functions" / "training_job.asl.json"
 _MOST_STATES = 5_000
@@ -40,41 +41,6 @@ def definition() -> dict[str, Any]:
 @cache
 def _compiled(expression: str) -> jsonata.Jsonata:
     return jsonata.Jsonata(expression)
-
-
-@dataclass
-class Wait:
-    """A task that has handed out its token. ended: ("success", output) or (error name, cause)."""
-
-    token: str
-    times_out_at: datetime
-    heartbeat_seconds: float | None
-    silent_at: datetime | None
-    ended: tuple[str, Any] | None = None
-
-    def due_at(self) -> datetime:
-        return min(self.times_out_at, self.silent_at or self.times_out_at)
-
-
-@dataclass
-class Execution:
-    """One run. `trail` is every state entered, in order."""
-
-    name: str
-    input: dict[str, Any]
-    state: str
-    variables: dict[str, Any] = field(default_factory=dict)
-    status: str = "RUNNING"
-    wait: Wait | None = None
-    retry_at: datetime | None = None
-    tries: dict[int, int] = field(default_factory=dict)
-    trail: list[str] = field(default_factory=list)
-    error: str = ""
-
-    def due_at(self) -> datetime | None:
-        if self.status != "RUNNING":
-            return None
-        return self.wait.due_at() if self.wait else self.retry_at
 
 
 @dataclass

@@ -15,19 +15,18 @@ from typing import Any
 
 import pytest
 from chalicelib.domain.attempt import AttemptStatus
-from chalicelib.domain.errors import AppError, ProviderUnavailable, StaleAttempt, StaleWrite, WrongStatus
+from chalicelib.domain.errors import AppError, ProviderUnavailable, StaleWrite, WrongStatus
 from chalicelib.domain.gpu import Pod, PodName, PodRequest, PodStatus
 from chalicelib.domain.job import ACTIVE, JobStatus
 
 from tests.lifecycle.machine import LambdaDied
-from tests.lifecycle.trainer import STAGES, Trainer
+from tests.lifecycle.script import STEPS, Script
 from tests.lifecycle.world import World
 
 SEEDS = 240
 _SEEDS_PER_TEST = 20
 _JOBS = 3
 _LIMIT = 2
-_STEPS = 12
 _TURNS = 60
 _STRAYS_GONE_AFTER_MINUTES = 4
 _REST = {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
@@ -231,62 +230,8 @@ class Walk:
         numbers = [event.number for event in world.progress.events(job_id)]
         assert numbers == list(range(world.row(job_id).event_count))
         if job.status is JobStatus.COMPLETED:
-            assert {step for step, _ in rows} == set(range(1, _STEPS + 1))
+            assert {step for step, _ in rows} == set(range(1, STEPS + 1))
             assert job.model_id in world.models.rows
-
-
-class Script:
-    """What one pod's trainer does, one thing a turn: duplicates and late repeats included."""
-
-    def __init__(self, world: World, job_id: str, chance: random.Random, trained: Counter[int]) -> None:
-        self.trainer = Trainer(world, job_id)
-        self.trained = trained
-        self.chance = chance
-        self.todo: list[Callable[[], object]] = []
-        self.sent: list[tuple[int, list[dict[str, Any]]]] = []
-        self.over = False
-
-    def next(self) -> None:
-        if self.over:
-            return
-        try:
-            self._next()
-        except StaleAttempt:
-            self.over = True
-
-    def _next(self) -> None:
-        trainer = self.trainer
-        if trainer.incarnation == 0 or self.chance.random() < 0.02:
-            trainer.hello()
-            checkpoint = trainer.reply["checkpoint"]
-            self.todo = self._plan(0 if checkpoint is None else int(checkpoint["step"]))
-            return
-        if self.sent and self.chance.random() < 0.2:
-            trainer.post(*self.chance.choice(self.sent))
-        if self.todo:
-            self.todo[0]()
-            self.todo.pop(0)
-
-    def _plan(self, resumed_from: int) -> list[Callable[[], object]]:
-        trainer = self.trainer
-        plan: list[Callable[[], object]] = []
-        for stage in STAGES:
-            plan.append(lambda stage=stage: trainer.stage(stage, "active"))  # type: ignore[misc]
-            if stage == "training":
-                for step in range(resumed_from + 1, _STEPS + 1, 3):
-                    plan.append(lambda step=step: self._points(step))  # type: ignore[misc]
-                    plan.append(lambda step=step: trainer.checkpoint(min(step + 2, _STEPS)))  # type: ignore[misc]
-            if stage == "finalization":
-                plan.append(trainer.artifacts)
-            plan.append(lambda stage=stage: trainer.stage(stage))  # type: ignore[misc]
-        return plan
-
-    def _points(self, first: int) -> None:
-        trainer = self.trainer
-        events = [trainer.point(step) for step in range(first, min(first + 3, _STEPS + 1))]
-        self.sent.append((trainer.sequence, events))
-        trainer.send(*events)
-        self.trained.update(event["step"] for event in events)
 
 
 def walk(seed: int) -> Walk:

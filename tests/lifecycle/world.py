@@ -1,6 +1,6 @@
 """A whole deployment in memory: the real use cases over fakes, the real state machine, one clock for all of them.
 
-The functions of `_lambdas` mirror steps/*.py, those of `World` mirror routes and schedules.
+The functions of `World` mirror routes and schedules; those of `tests.lifecycle.steps` mirror steps/*.py.
 """
 
 from __future__ import annotations
@@ -19,19 +19,14 @@ from chalicelib.domain.job import Job
 from chalicelib.domain.progress import Intent, Progress, stronger
 from chalicelib.settings import DEFAULT_TIMINGS
 from chalicelib.use_cases.again import change_job, change_progress, the_job
-from chalicelib.use_cases.await_stage import await_stage
 from chalicelib.use_cases.cancel_job import cancel_job
-from chalicelib.use_cases.collect_artifacts import collect_artifacts
 from chalicelib.use_cases.dispatch_queue import dispatch_queue
 from chalicelib.use_cases.evaluate_wait import evaluate_wait
-from chalicelib.use_cases.poll_pod import poll_pod
-from chalicelib.use_cases.prepare_recovery import prepare_recovery
-from chalicelib.use_cases.provision_pod import Desk, Landlord, provision_pod
+from chalicelib.use_cases.provision_pod import Desk, Landlord
 from chalicelib.use_cases.record_events import Inbox
-from chalicelib.use_cases.settle_job import Books, settle_job, total_usd
+from chalicelib.use_cases.settle_job import Books, settle_job
 from chalicelib.use_cases.sweep_pods import Broom, Swept, sweep_pods
 from chalicelib.use_cases.tell import tell
-from chalicelib.use_cases.terminate_pod import terminate_pod
 
 from tests.backend.datasets.fake_files import FakeFiles
 from tests.builders import DANA, a_job
@@ -49,10 +44,10 @@ from tests.fakes import (
     FakeTerminations,
 )
 from tests.fakes_gpu import FakeGpuCloud
-from tests.lifecycle.machine import Lambda, Machine
+from tests.lifecycle.machine import Machine
+from tests.lifecycle.steps import DEPLOYMENT, step_lambdas
 
 H100 = GpuChoice("NVIDIA H100 80GB HBM3", "H100 80GB", 1, Tier.SPOT)
-DEPLOYMENT = "test"
 BASE_MODEL = {
     "id": "tiny-llama",
     "name": "Tiny Llama",
@@ -87,7 +82,7 @@ class World:
     def __post_init__(self) -> None:
         self.cloud = FakeGpuCloud(self.clock)
         self.machine = Machine(self.clock)
-        self.machine.lambdas = self._lambdas()
+        self.machine.lambdas = step_lambdas(self)
 
     # --- what people and schedules do -------------------------------------------------------------------
 
@@ -253,90 +248,3 @@ class World:
             BASE_MODEL,
             lambda rate: rate * 600 / 3600,
         )
-
-    def _lambdas(self) -> dict[str, Lambda]:
-        return {
-            "ProvisionPod": lambda event: provision_pod(
-                event["job_id"], event["run"], desk=self.desk(), landlord=self.landlord()
-            ),
-            "AwaitStage": self._await_stage,
-            "PollPod": self._poll_pod,
-            "PrepareRecovery": self._prepare_recovery,
-            "TerminatePod": self._terminate_pod,
-            "CollectArtifacts": self._collect_artifacts,
-            "SettleJob": self._settle_job,
-        }
-
-    def _await_stage(self, event: dict[str, Any]) -> Any:
-        job = event["job"]
-        return await_stage(
-            job["job_id"],
-            job["run"],
-            event["waiting_for"],
-            event["token"],
-            jobs=self.jobs,
-            progress=self.progress,
-            workflow=self.machine,
-            timings=job["timings"],
-            now=self.clock.now,
-        )
-
-    def _poll_pod(self, event: dict[str, Any]) -> Any:
-        return poll_pod(
-            event["job_id"],
-            jobs=self.jobs,
-            progress=self.progress,
-            attempts=self.attempts,
-            cloud=self.cloud,
-            documents=self.documents,
-            timings=event["timings"],
-            now=self.clock.now,
-            sleep=lambda seconds: (self.clock.advance(seconds), None)[1],
-        )
-
-    def _prepare_recovery(self, event: dict[str, Any]) -> Any:
-        return prepare_recovery(
-            event["job_id"],
-            jobs=self.jobs,
-            progress=self.progress,
-            attempts=self.attempts,
-            timings=event["timings"],
-            now=self.clock.now,
-        )
-
-    def _terminate_pod(self, event: dict[str, Any]) -> Any:
-        return terminate_pod(
-            event["job"]["job_id"],
-            event["job"]["run"],
-            recovering=event["recovering"],
-            failure=event["failure"],
-            deployment=DEPLOYMENT,
-            jobs=self.jobs,
-            progress=self.progress,
-            attempts=self.attempts,
-            terminations=self.terminations,
-            cloud=self.cloud,
-            timings=event["job"]["timings"],
-            now=self.clock.now,
-        )
-
-    def _collect_artifacts(self, event: dict[str, Any]) -> Any:
-        job, now = self.job(event["job_id"]), self.clock.now
-        row = self.progress.get(job.id)
-        model = collect_artifacts(
-            job,
-            row.artifacts if row else None,
-            files=self.files,
-            models=self.models,
-            now=now,
-            cost_usd=total_usd(self.attempts.of_job(job.id), now),
-        )
-        change_job(self.jobs, job.id, lambda before: replace(before, model_id=model.id, changed_at=now))
-        return {"model_id": model.id}
-
-    def _settle_job(self, event: dict[str, Any]) -> Any:
-        outcome = self.settle(event["job_id"], event["run"])
-        dispatch_queue(
-            jobs=self.jobs, workflow=self.machine, timings=self.timings, limit=self.limit, now=self.clock.now
-        )
-        return outcome

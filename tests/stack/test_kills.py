@@ -51,6 +51,7 @@ def _picked_up(world: World, job_id: str) -> None:
 def test_a_killed_machine_loses_no_word_and_no_step(own: World, own_dataset: dict[str, Any]) -> None:
     job_id = _in_training(own, own_dataset["id"], "Power cut")
     own.api.patch(f"/jobs/{job_id}", {"notes": "written right before the power went"})
+    own.close()
     own.stack.kill9(include_pods=True)
     own.start()
     job = own.api.job(job_id)
@@ -67,6 +68,7 @@ def test_a_killed_machine_loses_no_word_and_no_step(own: World, own_dataset: dic
 def test_a_killed_backend_finds_its_living_pod_again(own: World, own_dataset: dict[str, Any]) -> None:
     job_id = _in_training(own, own_dataset["id"], "Backend down")
     (before,) = own.ledger(job_id)
+    own.close()
     own.stack.kill9()
     own.start()
     (after,) = own.ledger(job_id)

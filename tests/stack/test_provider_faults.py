@@ -11,7 +11,7 @@ from tests.stack.world import World
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
-LONG_EPOCHS = 20
+LONG_EPOCHS = 12
 
 
 def assert_curve_is_whole(world: World, job: dict[str, Any]) -> None:

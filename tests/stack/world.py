@@ -53,18 +53,32 @@ class World:
             "OMP_NUM_THREADS": "1",
             "RECORD_AWS_CALLS": "1",
         }
+        self._api: Api | None = None
         self.stack = Stack(folder, port=0, environment=environment)
 
     def start(self) -> World:
         """Bring the stack up, for the first time or again."""
+        self.close()
         self.stack.start()
-        self.api = Api(self.outputs["api_url"], self.outputs["token"])
+        self._api = Api(self.outputs["api_url"], self.outputs["token"])
         return self
 
     def stop(self) -> None:
         """Take everything down in order."""
-        self.api.close()
+        self.close()
         self.stack.stop()
+
+    def close(self) -> None:
+        """Drop the connections to the API."""
+        if self._api is not None:
+            self._api.close()
+            self._api = None
+
+    @property
+    def api(self) -> Api:
+        """The API of the running stack."""
+        assert self._api is not None, "the stack is down"
+        return self._api
 
     @property
     def outputs(self) -> dict[str, Any]:

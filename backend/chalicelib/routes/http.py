@@ -17,6 +17,8 @@ from chalicelib.domain.identity import Role, User
 from chalicelib.routes import access
 
 MAX_BODY_BYTES = 1_000_000
+# Longer than any id of ours, and far below what the database takes as a key.
+MAX_PATH_VALUE_CHARACTERS = 200
 
 STATUS_OF_ERROR: Mapping[type[errors.AppError], int] = {
     errors.MalformedRequest: 400,
@@ -133,7 +135,7 @@ def endpoint(
 
 _JSON = {"Content-Type": "application/json"}
 # Chalice refuses other content types before our code runs, with an error shape of its own.
-ANY = ["application/json", "text/plain", "application/octet-stream", "application/x-www-form-urlencoded"]
+ANY = ["*/*"]
 
 
 def _handle(
@@ -145,6 +147,8 @@ def _handle(
 ) -> Response:
     headers = {str(key).lower(): str(value) for key, value in (request.headers or {}).items()}
     user = None if spec.role is None else access.signed_in_user(headers, spec.role, spec.scope)
+    if any(len(value) > MAX_PATH_VALUE_CHARACTERS for value in path_values.values()):
+        raise errors.NotFound("There is nothing at this address.")
     raw_body = _raw_body(request)
     call = Call(
         path=path_values,

@@ -206,9 +206,17 @@ def _close_attempt(termination: Termination, broom: Broom) -> None:
         broom.settle(job.id, job.run)
 
 
+def _may_be_on_its_way(job: Job, broom: Broom) -> bool:
+    """A young claim whose run has not written anything. A run that has is judged by its execution alone: its
+    checkpoints change the job every few seconds, so the time of the last change says nothing about it."""
+    row = broom.progress.get(job.id)
+    has_begun = row is not None and row.run == job.run
+    return not has_begun and broom.now - job.changed_at < _GRACE
+
+
 def _restart_if_dead(job: Job, broom: Broom) -> bool:
     """A claim without an execution, or an execution that died: a new run takes over the live attempt."""
-    if job.cleanup_pending or broom.now - job.changed_at < _GRACE:
+    if job.cleanup_pending or _may_be_on_its_way(job, broom):
         return False
     if broom.workflow.is_running(job.id, job.run):
         return False

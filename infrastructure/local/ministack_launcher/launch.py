@@ -11,6 +11,7 @@ from ministack_launcher import (
     bounded_logs,
     durable_executions,
     durable_objects,
+    gateway_responses,
     idle_workers,
     interrupted_deployments,
     isolated_lambdas,
@@ -93,6 +94,7 @@ def corrected_app(state_dir: Path) -> Any:
     spent_tokens.apply(sfn)
     repeated_start.apply(sfn)
     openapi_import.apply(_service("apigateway_v1"))
+    gateway_responses.apply(_service("apigateway_v1"))
     durable_objects.apply(_service("s3"))
     interrupted_deployments.apply(_service("cloudformation"))
     kept_mail.apply(_service("ses"))

@@ -2,8 +2,8 @@
 
     python benchmarks/dataset_validation.py [--quick]
 
-The goal is a file of 1 GB inside a Lambda of 1 GB within 15 minutes. Such a Lambda has about 0.57 of a CPU (1,769 MB
-buy a whole one), so a whole core here must do 1 GB in 0.57 x 15 minutes. Two files are checked: conversations of
+The goal is a file of 1 GB inside a Lambda of 1 GB within 15 minutes. Such a Lambda has about 0.58 of a CPU (1,769 MB
+buy a whole one), so a whole core here must do 1 GB in 0.58 x 15 minutes. Two files are checked: conversations of
 usual length, and the worst case of tiny ones, which need the most work and memory per byte.
 """
 

@@ -122,7 +122,7 @@ class Api:
 
     def curve(self, job_id: str) -> dict[str, list[Any]]:
         """Every point of a job's curves, by column."""
-        reply = self.get(f"/jobs/{job_id}/metrics", max_points=200_000)
+        reply = self.get(f"/jobs/{job_id}/metrics", max_points=20_000)
         assert not reply["thinned"]
         columns: dict[str, list[Any]] = reply["columns"]
         return columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -187,15 +188,19 @@ def example_rows(count: int = CONVERSATIONS) -> bytes:
 
 
 def build_package() -> None:
-    """Bring build/package to the present sources; quick when it is there."""
-    done = subprocess.run(
-        [sys.executable, "-m", "infrastructure.package"],
-        cwd=REPOSITORY,
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Bring build/package to the present sources; quick when it is there. One test process at a time."""
+    lock = REPOSITORY / "build" / "package.lock"
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = subprocess.run(
+            [sys.executable, "-m", "infrastructure.package"],
+            cwd=REPOSITORY,
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
 
 

@@ -123,11 +123,15 @@ def files() -> ports.Files:
 @cache
 def cloud() -> ports.GpuCloud:
     from chalicelib.adapters.runpod import RunpodCloud
+    from chalicelib.adapters.runpod_transport import Patience
 
+    # Two short tries: a hanging provider must be told apart within a step's time limit; steps are tried again anyway.
     return RunpodCloud(
         base_url=settings().runpod_api_base_url,
         api_key=secret(settings().runpod_key_parameter),
         user_agent=f"lora-pipeline/{settings().version}",
+        patience=Patience(attempts=2, longest_retry_after_seconds=5.0),
+        read_seconds=8.0,
     )
 
 

@@ -91,7 +91,9 @@ OBJECTS: dict[str, set[Need]] = {
     "schedules": on(f"{BUCKET}/read-models/jobs-1.sqlite", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
     | on(f"{BUCKET}/datasets/ds_1/source.jsonl", *ALL_OBJECT_ACTIONS)
     | on(BUCKET, "s3:ListBucket"),
-    "datasets": on(f"{BUCKET}/datasets/ds_1/source.jsonl", "s3:GetObject") | on(BUCKET, "s3:ListBucket"),
+    # The file of a dataset that was deleted meanwhile is removed by whoever sees it land.
+    "datasets": on(f"{BUCKET}/datasets/ds_1/source.jsonl", "s3:GetObject", "s3:DeleteObject")
+    | on(BUCKET, "s3:ListBucket"),
 }
 S3_ACTIONS = {
     "head_object": "s3:GetObject",
@@ -239,7 +241,7 @@ def test_the_evaluator_refuses_what_a_policy_leaves_out() -> None:
     policy = statements("datasets")
     assert is_allowed(policy, ("dynamodb:PutItem", DYNAMO + "datasets"))
     assert not is_allowed(policy, ("dynamodb:PutItem", DYNAMO + "jobs"))
-    assert not is_allowed(policy, ("s3:DeleteObject", f"{BUCKET}/datasets/ds_1/source.jsonl"))
+    assert not is_allowed(policy, ("s3:DeleteObject", f"{BUCKET}/jobs/job_1/x"))
     assert not is_allowed(policy, ("ssm:GetParameter", "arn:aws:ssm:us-east-1:1:parameter/d/runpod-api-key"))
 
 

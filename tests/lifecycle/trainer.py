@@ -48,6 +48,7 @@ class Trainer:
             self.job_id,
             self.attempt,
             self.fence,
+            None,
             jobs=world.jobs,
             progress=world.progress,
             workflow=world.machine,

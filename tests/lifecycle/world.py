@@ -246,5 +246,4 @@ class World:
             self.timings,
             self.cloud.catalogue(),
             BASE_MODEL,
-            lambda rate: rate * 600 / 3600,
         )

@@ -127,7 +127,7 @@ class FakeControlPlane:
                 answer(handler, self.failures.pop(0), {"error": "made to fail", "code": "made_to_fail"})
                 return
             if body.get("fence") != self.fence:
-                answer(handler, 409, {"error": "superseded", "code": "superseded"})
+                answer(handler, 409, {"error": "superseded", "code": "stale_attempt"})
                 return
             status, reply = self._reply(route, body, len(payload))
         answer(handler, status, reply)

@@ -7,6 +7,7 @@ import logging
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -72,7 +73,12 @@ class Pod:
                 "count": machine.gpu_count,
                 "memory_gb": round(machine.gpu_memory_gb, 1),
             }
-        body = {"trainer_version": __version__, "image_digest": self.environment.image_digest, "gpu": gpu}
+        body = {
+            "trainer_version": __version__,
+            "process": uuid.uuid4().hex,
+            "image_digest": self.environment.image_digest,
+            "gpu": gpu,
+        }
         return self.report.hello(body, self.dead_man.expired.is_set)
 
     def outcome(self) -> str | None:

@@ -53,9 +53,8 @@ class ControlPlane:
     def call(self, route: str, body: dict[str, Any], timeout_seconds: float = 15.0) -> dict[str, Any]:
         """POST one signed body and return the reply's data.
 
-        A refused signature is retried once with the clock the reply states. Raises SupersededError (409),
-        RefusedError
-        (other 4xx) or UnavailableError (no answer, 5xx, 429, or a signature refused twice).
+        A refused signature is retried once with the clock the reply states. Raises SupersededError (409
+        `stale_attempt`), RefusedError (other 4xx) or UnavailableError (no answer, 5xx, 429, or a signature refused twice).
         """
         payload = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
         for _ in range(2):
@@ -102,8 +101,11 @@ def _read(response: httpx.Response) -> dict[str, Any]:
         data: dict[str, Any] = content["data"]
         return data
     message = str(content.get("error") or content.get("details") or response.text[:200])
-    if response.status_code == 409:
+    if response.status_code == 409 and content.get("code") == "stale_attempt":
         raise SupersededError(message)
+    if response.status_code == 409:
+        # Somebody else wrote first: the same call may succeed in a moment.
+        raise UnavailableError(f"status 409: {message}")
     if 400 <= response.status_code < 500 and response.status_code not in (408, 425, 429):
         raise RefusedError(response.status_code, str(content.get("code", "")), message)
     raise UnavailableError(f"status {response.status_code}: {message}")

@@ -15,7 +15,7 @@ import httpx
 
 from chalicelib.adapters import runpod_errors, runpod_shapes, runpod_values
 from chalicelib.adapters.runpod_address import checked_base_url, is_loopback
-from chalicelib.adapters.runpod_transport import Patience, Transport
+from chalicelib.adapters.runpod_transport import READ_SECONDS, Patience, Transport
 from chalicelib.domain.errors import ProviderReplyLost, ProviderUnavailable
 from chalicelib.domain.gpu import Capabilities, GpuOffer, Pod, PodBill, PodRequest
 
@@ -54,6 +54,7 @@ class RunpodCloud:
         jitter: Callable[[], float] = random.random,
         patience: Patience | None = None,
         log_idle_seconds: float = _LOG_IDLE_SECONDS,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         root = checked_base_url(base_url)
         if not api_key.strip() or not api_key.isascii() or not api_key.isprintable():
@@ -62,7 +63,9 @@ class RunpodCloud:
             raise ValueError("RunPod refuses clients without a User-Agent; give one")
         # A proxy of the environment has no business between this process and its own machine.
         own = http or httpx.Client(trust_env=not is_loopback(urlsplit(root).hostname or ""))
-        self._transport = Transport(root, api_key, user_agent, own, sleep, jitter, patience or Patience())
+        self._transport = Transport(
+            root, api_key, user_agent, own, sleep, jitter, patience or Patience(), read_seconds
+        )
         self._own_http = own if http is None else None
         self._log_idle_seconds = log_idle_seconds
 

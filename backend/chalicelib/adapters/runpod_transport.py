@@ -52,6 +52,7 @@ class Transport:
     sleep: Callable[[float], None]
     random: Callable[[], float]
     patience: Patience = Patience()
+    read_seconds: float = READ_SECONDS
 
     def __repr__(self) -> str:
         return f"Transport({self.base_url})"
@@ -104,7 +105,7 @@ class Transport:
         self, method: str, path: str, params: Mapping[str, str] | None
     ) -> httpx.Response | ProviderError:
         try:
-            reply = self._send(method, path, params, None, READ_SECONDS)
+            reply = self._send(method, path, params, None, self.read_seconds)
         except httpx.RequestError as error:
             return ProviderUnavailable(
                 f"RunPod did not answer {method} {path} ({type(error).__name__}). Try again later."

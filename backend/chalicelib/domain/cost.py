@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 
 TRAINING_COMPUTE = "training_compute"
 
@@ -59,9 +58,20 @@ def pod_cost_usd(seconds: float, usd_per_hour: Decimal) -> Decimal:
     return (usd_per_hour * billed_seconds / _SECONDS_PER_HOUR).quantize(_MICRO_USD, ROUND_HALF_UP)
 
 
-def spent_usd(parts: Iterable[Decimal]) -> Decimal:
-    """The exact sum of a job's attempts; 0 without any."""
-    return sum(parts, Decimal(0))
+# Until both were measured for a model and a GPU: five minutes to start, ten to save, evaluate, export and upload.
+START_UP_SECONDS = 300
+RESERVE_SECONDS = 600
+
+
+def reserve_usd(usd_per_hour: Decimal) -> Decimal:
+    """What is kept back of the spend cap for finishing well."""
+    return usd_per_hour * RESERVE_SECONDS / _SECONDS_PER_HOUR
+
+
+def least_cap_usd(usd_per_hour: Decimal) -> Decimal:
+    """Below this a pod would be rented only to be ended: it pays start-up and the reserve. Whole cents, rounded up."""
+    needed = usd_per_hour * (START_UP_SECONDS + RESERVE_SECONDS) / _SECONDS_PER_HOUR
+    return needed.quantize(_CENT, ROUND_UP)
 
 
 def cents(amount_usd: Decimal) -> Decimal:

@@ -99,6 +99,8 @@ class Progress:
     attempt: int = 0
     fence: str = ""
     incarnation: int = 0
+    # Processes of this attempt that said hello, newest last.
+    processes: tuple[str, ...] = ()
     next_sequence: int = 0
     # the wait
     token: str | None = None
@@ -146,6 +148,7 @@ def for_new_attempt(progress: Progress, run: int, attempt: int, fence: str) -> P
         attempt=attempt,
         fence=fence,
         incarnation=0,
+        processes=(),
         next_sequence=0,
         reached=Reached.NOTHING,
         deadlines={},

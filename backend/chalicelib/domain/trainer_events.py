@@ -11,10 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from chalicelib.domain.errors import StaleAttempt
 from chalicelib.domain.metrics import COLUMNS, EXTRA, merge
 from chalicelib.domain.progress import STAGE_REACHED, LogEvent, Progress, Reached, StageRecord, check_money
 
 _PACE_POINTS = 120
+_PROCESSES_KEPT = 50
+# One write takes so many log lines; the rest of the batch is asked for again by `next_sequence`.
+_MOST_LINES = 80
 _STAGE_ORDER = ("preprocessing", "model_loading", "training", "finalization")
 
 Event: TypeAlias = Mapping[str, Any]
@@ -50,13 +54,14 @@ def fold(progress: Progress, first_sequence: int, events: Sequence[Event], now: 
     folded = Folded(replace(progress, last_event_at=now), [], [], [])
     if first_sequence > progress.next_sequence:
         return folded
-    fresh = events[progress.next_sequence - first_sequence :]
-    for event in fresh:
+    taken = 0
+    for event in events[progress.next_sequence - first_sequence :]:
+        if len(folded.log) >= _MOST_LINES:
+            break
         _HANDLERS[str(event["type"])](folded, event, _time(event["at"]))
+        taken += 1
     _note_points(folded)
-    folded.progress = check_money(
-        replace(folded.progress, next_sequence=progress.next_sequence + len(fresh)), now
-    )
+    folded.progress = check_money(replace(folded.progress, next_sequence=progress.next_sequence + taken), now)
     return folded
 
 
@@ -256,11 +261,20 @@ _HANDLERS: Mapping[str, Callable[[Folded, Event, datetime], None]] = {
 }
 
 
-def greet(progress: Progress, now: datetime) -> Progress:
-    """A process of the agent started: the next incarnation; numbering of events goes on."""
+def greet(progress: Progress, process: str | None, now: datetime) -> Progress:
+    """A process of the agent says hello: a new one is the next incarnation, the present one changes nothing but the time.
+
+    StaleAttempt for one that a newer process has followed. Numbering of events goes on.
+    """
+    seen = progress.processes
+    if process is not None and process in seen:
+        if process != seen[-1]:
+            raise StaleAttempt("A newer process of this attempt has said hello. Stop.")
+        return replace(progress, last_event_at=now)
     return replace(
         progress,
         incarnation=progress.incarnation + 1,
+        processes=(*seen, process)[-_PROCESSES_KEPT:] if process else seen,
         hello_at=progress.hello_at or now,
         last_event_at=now,
         reached=max(progress.reached, Reached.AGENT),

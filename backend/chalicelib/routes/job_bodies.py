@@ -120,7 +120,7 @@ class LiveQuery(Query):
 
 class MetricsQuery(Query):
     cursor: Annotated[str, Field(max_length=400)] | None = None
-    max_points: Annotated[int, Field(ge=10, le=200_000)] = 2000
+    max_points: Annotated[int, Field(ge=10, le=20_000)] = 2000
     x: Annotated[str, Field(pattern="^(step|time|usd)$")] = "step"
 
 

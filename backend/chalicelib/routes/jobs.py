@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import replace
 from typing import Any
@@ -68,11 +69,15 @@ def post_estimate(call: Call) -> dict[str, Any]:
 )
 def post_job(call: Call) -> dict[str, Any]:
     body: CreateJobBody = call.body
-    job = create_job(
+    job_id = _job_id(call)
+    job = bootstrap.jobs().get(job_id)
+    if job is not None and job.status is not JobStatus.PENDING_CONFIGURATION:
+        return show(job, call)
+    job = job or create_job(
         EstimateRequest(body.dataset_id, body.as_configuration(), call.person.id),
         body.as_words(),
         body.spend_cap_usd,
-        job_id=new_id("job", secrets.token_bytes(16)),
+        job_id=job_id,
         user=call.person,
         jobs=bootstrap.jobs(),
         datasets=bootstrap.datasets(),
@@ -83,6 +88,14 @@ def post_job(call: Call) -> dict[str, Any]:
         now=call.now,
     )
     return show(job if body.start is None else _start(job.id, body.start, call), call)
+
+
+def _job_id(call: Call) -> str:
+    """By the key where one came: a repeat after a reply that failed half-way finds its own job, and makes no second."""
+    key = call.headers.get("idempotency-key")
+    if key is None:
+        return new_id("job", secrets.token_bytes(16))
+    return new_id("job", hashlib.sha256(f"{call.person.id} {key}".encode()).digest())
 
 
 @endpoint(bp, "GET", "/api/jobs/{job_id}", summary="Everything about one job")

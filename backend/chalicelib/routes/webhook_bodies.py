@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -44,6 +45,16 @@ def _storable(value: Any) -> Any:
         elif isinstance(part, int | float) and not abs(part) <= _GREATEST:
             raise ValueError("contains a number that cannot be stored")
     return value
+
+
+_MOST_SUMMARY_BYTES = 200_000
+
+
+def _small(summary: dict[str, Any]) -> dict[str, Any]:
+    """It lives in the progress row, and a row holds 400 KB at most."""
+    if len(json.dumps(summary)) > _MOST_SUMMARY_BYTES:
+        raise ValueError(f"must be at most {_MOST_SUMMARY_BYTES:,} bytes as JSON")
+    return summary
 
 
 Facts = Annotated[dict[str, Any], AfterValidator(_storable)]
@@ -118,7 +129,7 @@ class ArtifactsEvent(_Part):
     at: Moment
     path: Literal["artifacts"]
     files: Annotated[list[FilePart], Field(min_length=1, max_length=100)]
-    summary: Facts
+    summary: Annotated[dict[str, Any], AfterValidator(_storable), AfterValidator(_small)]
 
 
 class ResumeEvent(_Part):
@@ -177,6 +188,7 @@ class PodBody(Body):
 
 class HelloBody(PodBody):
     trainer_version: Annotated[StrictStr, Field(max_length=200)]
+    process: Annotated[StrictStr, Field(min_length=8, max_length=64)] | None = None
     image_digest: Annotated[StrictStr, Field(max_length=300)] | None = None
     gpu: Facts | None = None
 

@@ -38,6 +38,7 @@ def post_hello(call: Call) -> Mapping[str, Any]:
         call.path["job_id"],
         body.attempt,
         body.fence,
+        body.process,
         jobs=bootstrap.jobs(),
         progress=bootstrap.progress(),
         workflow=bootstrap.workflow(),

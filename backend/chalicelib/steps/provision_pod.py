@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from decimal import Decimal
 from typing import Any
 
 from chalice import Blueprint  # type: ignore[attr-defined]
@@ -17,9 +16,6 @@ from chalicelib.use_cases.again import the_job
 from chalicelib.use_cases.provision_pod import Desk, Landlord, provision_pod
 
 bp = Blueprint(__name__)
-
-# Until finalisation was measured for this model and GPU: ten minutes of it.
-_RESERVE_SECONDS = Decimal(600)
 
 
 @bp.lambda_function(name="ProvisionPod")
@@ -62,5 +58,4 @@ def landlord(job_id: str) -> Landlord:
             "context_length": model.context_length,
             "parameters": model.parameters,
         },
-        reserve_usd=lambda rate: rate * _RESERVE_SECONDS / 3600,
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from chalicelib.domain.errors import NotFound, StaleWrite
+from chalicelib.domain.ids import is_id
 from chalicelib.domain.job import Job
 from chalicelib.domain.progress import Progress
 from chalicelib.ports import JobStore, ProgressStore
@@ -46,7 +47,7 @@ def change_progress(rows: ProgressStore, job_id: str, change: Callable[[Progress
 
 
 def the_job(jobs: JobStore, job_id: str) -> Job:
-    job = jobs.get(job_id)
+    job = jobs.get(job_id) if is_id("job", job_id) else None
     if job is None:
         raise NotFound("Job not found or access denied.")
     return job

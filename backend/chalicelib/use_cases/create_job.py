@@ -17,7 +17,7 @@ from chalicelib.ports import AuditLog, DatasetStore, Files, JobStore, SettingsSt
 from chalicelib.use_cases.estimate_job import EstimateRequest, estimate_job
 from chalicelib.use_cases.refresh_catalog import current_cards
 
-LEAST_CAP_USD = Decimal("0.01")
+_CENT = Decimal("0.01")
 MOST_CAP_USD = Decimal("100000")
 
 
@@ -115,10 +115,8 @@ def check_words(words: Words) -> None:
 
 
 def check_cap(cap: Decimal | None) -> None:
-    if cap is not None and not (cap.is_finite() and LEAST_CAP_USD <= cap <= MOST_CAP_USD):
-        raise ValidationFailed(
-            {"spend_cap_usd": [f"Must be an amount from ${LEAST_CAP_USD} to ${MOST_CAP_USD:,}."]}
-        )
+    if cap is not None and not (cap.is_finite() and _CENT <= cap <= MOST_CAP_USD):
+        raise ValidationFailed({"spend_cap_usd": [f"Must be an amount from ${_CENT} to ${MOST_CAP_USD:,}."]})
 
 
 def with_words(job: Job, words: Words) -> Job:

@@ -27,15 +27,19 @@ def greet_agent(
     job_id: str,
     attempt: int,
     fence: str,
+    process: str | None,
     *,
     jobs: JobStore,
     progress: ProgressStore,
     workflow: Workflow,
     now: datetime,
 ) -> Mapping[str, Any]:
-    """The reply of contracts/hello.schema.json."""
+    """The reply of contracts/hello.schema.json. The same process saying hello again (its reply was lost, or somebody
+    replays it) is the same incarnation; StaleAttempt for a process that a newer one has followed."""
     current_row(progress.get(job_id), attempt, fence)
-    row = change_progress(progress, job_id, lambda before: greet(current_row(before, attempt, fence), now))
+    row = change_progress(
+        progress, job_id, lambda before: greet(current_row(before, attempt, fence), process, now)
+    )
     evaluate_wait(row, workflow=workflow, now=now, heartbeat=True)
     checkpoint = the_job(jobs, job_id).checkpoint
     return {

@@ -17,6 +17,7 @@ from chalicelib.domain import attempt as attempts_of
 from chalicelib.domain import job as transitions
 from chalicelib.domain.attempt import Attempt, AttemptStatus
 from chalicelib.domain.candidates import candidates
+from chalicelib.domain.cost import least_cap_usd, reserve_usd
 from chalicelib.domain.errors import (
     HardCapReached,
     JobAlreadyEnding,
@@ -52,7 +53,6 @@ class Landlord:
     timings: Mapping[str, float]
     offers: tuple[GpuOffer, ...]
     base_model: Mapping[str, Any]
-    reserve_usd: Callable[[Decimal], Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
     if current is not None and current.status is not AttemptStatus.ENDED:
         pod = _look_for(current.pod_name, desk)
         if pod is not None:
-            return _move_in(job, current, pod, desk, landlord, adopted=True)
+            return _move_in(job, current, pod, desk, adopted=True)
         desk.attempts.save(attempts_of.finish(current, "never_seen", desk.clock()), expected=current)
         current = desk.attempts.get(job_id, job.attempt)
     reuse = current is not None and current.end == NO_CAPACITY
@@ -84,13 +84,13 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
     same_gpu_only = job.checkpoint is not None
     for candidate in candidates(job.configuration.gpu, landlord.offers, same_gpu_only=same_gpu_only):
         job = _wanted(the_job(desk.jobs, job_id), run)
-        _affordable(job, desk)
+        _affordable(job, candidate, desk, landlord)
         number = job.attempt if reuse else job.attempt + 1
         attempt = _intend(job, number, candidate, desk, landlord)
         reuse = True
         pod = _ask(job, attempt, candidate, desk, landlord, refusals)
         if pod is not None:
-            return _move_in(the_job(desk.jobs, job_id), attempt, pod, desk, landlord, adopted=False)
+            return _move_in(the_job(desk.jobs, job_id), attempt, pod, desk, adopted=False)
         reuse = _still(attempt, desk).end == NO_CAPACITY
     if refusals and not any(refusals):
         # Nobody said "no capacity" and nobody took it: it is the request that is wrong.
@@ -108,12 +108,23 @@ def _wanted(job: Job, run: int) -> Job:
     return job
 
 
-def _affordable(job: Job, desk: Desk) -> None:
-    """What earlier pods cost may have used the cap up: then not one more second is bought."""
+def _affordable(job: Job, candidate: Candidate, desk: Desk, landlord: Landlord) -> None:
+    """No pod is rented unless what is left of the cap pays its start-up and a good ending."""
+    if job.spend_cap_usd is None:
+        return
     now = desk.clock()
     spent = sum((attempt.cost_usd(now) for attempt in desk.attempts.of_job(job.id)), Decimal(0))
-    if job.spend_cap_usd is not None and spent >= job.spend_cap_usd:
-        raise HardCapReached("The spend cap is used up by earlier GPUs of this job.")
+    rate = _rate(candidate, job.configuration.gpu.count, landlord)
+    if spent >= job.spend_cap_usd or job.spend_cap_usd - spent < least_cap_usd(rate):
+        raise HardCapReached(
+            f"${job.spend_cap_usd - spent:.2f} left of the spend cap does not pay for another GPU."
+        )
+
+
+def _rate(candidate: Candidate, count: int, landlord: Landlord) -> Decimal:
+    """Of the whole pod, by the provider's list; 0 when the list does not say."""
+    rates = {offer.gpu_id: offer.price_usd_per_hour.get(candidate.tier) for offer in landlord.offers}
+    return (rates.get(candidate.gpu_id) or Decimal(0)) * count
 
 
 def _still(attempt: Attempt, desk: Desk) -> Attempt:
@@ -202,8 +213,7 @@ def _look_for(name: str, desk: Desk) -> Pod | None:
 def _pod_request(
     job: Job, attempt: Attempt, candidate: Candidate, desk: Desk, landlord: Landlord
 ) -> PodRequest:
-    rates = {offer.gpu_id: offer.price_usd_per_hour.get(candidate.tier) for offer in landlord.offers}
-    rate = (rates.get(candidate.gpu_id) or Decimal(0)) * attempt.gpu_count
+    rate = _rate(candidate, attempt.gpu_count, landlord)
     asked = job_file(
         job,
         attempt,
@@ -235,9 +245,7 @@ def _spent_before(job: Job, attempt: Attempt, desk: Desk) -> Decimal:
     return sum((other.cost_usd(now) for other in earlier), Decimal(0))
 
 
-def _move_in(
-    job: Job, attempt: Attempt, pod: Pod, desk: Desk, landlord: Landlord, *, adopted: bool
-) -> dict[str, Any]:
+def _move_in(job: Job, attempt: Attempt, pod: Pod, desk: Desk, *, adopted: bool) -> dict[str, Any]:
     before = _still(attempt, desk)
     live = attempts_of.adopt(before, pod)
     if live != before:
@@ -248,7 +256,7 @@ def _move_in(
         live.created_at or desk.clock(),
         _spent_before(job, live, desk),
         job.spend_cap_usd,
-        landlord.reserve_usd(rate),
+        reserve_usd(rate),
     )
 
     def note(row: Progress) -> Progress:

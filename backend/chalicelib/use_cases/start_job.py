@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.domain import job as transitions
-from chalicelib.domain.errors import NotAllowed, ValidationFailed
+from chalicelib.domain.cost import least_cap_usd
+from chalicelib.domain.errors import NotAllowed, ValidationFailed, WrongStatus
 from chalicelib.domain.identity import User
 from chalicelib.domain.job import Job
 from chalicelib.ports import AuditLog, DatasetStore, Files, JobStore, ProgressStore, SettingsStore
@@ -66,9 +67,18 @@ def start_job(
             outcome="refused",
         )
         raise ValidationFailed({"start": [blocker.message for blocker in estimate.blockers]})
+    least = least_cap_usd(estimate.hourly_rate_usd)
+    if job.spend_cap_usd is not None and job.spend_cap_usd < least:
+        sentence = f"At ${estimate.hourly_rate_usd}/h the cap must be at least ${least}: it pays start-up and saving."
+        raise ValidationFailed({"spend_cap_usd": [sentence]})
     dataset = datasets.get(job.dataset.id)
 
     def start(before: Job) -> Job:
+        checked = (job.configuration, job.dataset.id, job.spend_cap_usd)
+        if (before.configuration, before.dataset.id, before.spend_cap_usd) != checked:
+            raise WrongStatus(
+                "The job was changed meanwhile. Review it again.", {"status": before.status.value}
+            )
         fresh = replace(before, dataset=reference(dataset) if dataset else before.dataset)
         return replace(transitions.start(fresh, now), estimate=estimate)
 

@@ -26,6 +26,7 @@ EXAMPLES = REPOSITORY / "examples"
 DEMO_MODEL_ID = "smollm2-135m-instruct"
 TINY_MODEL_ID = "tiny-llama"
 POLL_SECONDS = 2.0
+LEAST_IMPROVEMENT = 0.8
 
 
 def main() -> int:
@@ -48,7 +49,23 @@ def main() -> int:
         _stop(home)
     else:
         print("The stack stays up: open the link above. `make stop` ends it.")
-    return 0 if result["status"] == "completed" else 1
+    problem = _disappointment(result, recipe, model_id)
+    if problem:
+        print(problem, file=sys.stderr)
+    return 1 if problem else 0
+
+
+def _disappointment(result: Mapping[str, Any], recipe: Mapping[str, Any], model_id: str) -> str | None:
+    """What the demo promises and this run did not deliver; None when all is well."""
+    if result["status"] != "completed":
+        return "The job did not complete."
+    if model_id != DEMO_MODEL_ID:
+        return None
+    before, after = result["base_validation_loss"], result["validation_loss"]
+    if after > LEAST_IMPROVEMENT * before:
+        return f"The validation loss fell from {before:.3f} to {after:.3f} only."
+    learned = [fact for fact in result["facts"] if fact["adapter"] and not fact["base"]]
+    return None if learned else f"None of the {len(recipe['questions'])} facts was learned."
 
 
 def _base_model(home: Home) -> str:
@@ -90,7 +107,7 @@ def _train(
         job = _start(api, dataset["id"], recipe, model_id)
         page = f"{outputs['site_url']}/training-jobs/{job['id']}"
         link = (
-            f"{outputs['site_url']}/sign-in#access_token={outputs['token']}&next=/training-jobs/{job['id']}"
+            f"{outputs['site_url']}/sign-in?next=/training-jobs/{job['id']}#access_token={outputs['token']}"
         )
         print(f"Watch it: {link}\n")
         job = _follow(api, job["id"])
@@ -165,6 +182,7 @@ def _finish(
         base_validation_loss=metrics["base_validation_loss"],
         validation_loss=metrics["validation_loss"],
         adapter_dir=str(folder),
+        facts=_facts(model, recipe),
     )
     _report(model, recipe, result, folder)
     return result
@@ -186,6 +204,16 @@ def _report(
     print(f"Quality: {model['quality']['score']} of 5")
     print(f"Adapter: {folder}")
     print(f"Page:    {result['site_url']}")
+
+
+def _facts(model: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Which answers carry the fact that was asked for: {question, expect, base, adapter}."""
+    samples = {sample["prompt"]: sample for sample in model["samples"]}
+    return [
+        {**entry, **{who: entry["expect"] in samples[entry["question"]][who] for who in ("base", "adapter")}}
+        for entry in recipe["questions"]
+        if entry["question"] in samples
+    ]
 
 
 def _short(text: str) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from chalicelib.domain import base_models, catalogue
-from chalicelib.domain.cost import attempt_key, cents, month_of, pod_cost_usd, spent_usd
+from chalicelib.domain.cost import attempt_key, cents, least_cap_usd, month_of, pod_cost_usd, reserve_usd
 from chalicelib.domain.estimate import Estimate
 from chalicelib.domain.gpu import Tier
 from chalicelib.domain.plan_cost import default_cap
@@ -38,9 +38,11 @@ def test_a_started_second_is_billed_whole(seconds: float, rate: str, expected: s
     assert pod_cost_usd(seconds, Decimal(rate)) == Decimal(expected)
 
 
-def test_the_parts_of_a_job_add_up_exactly() -> None:
-    assert spent_usd([Decimal("0.1")] * 3) == Decimal("0.3")
-    assert spent_usd([]) == 0
+def test_the_least_cap_pays_five_minutes_of_start_up_and_ten_of_saving_rounded_up() -> None:
+    assert reserve_usd(Decimal("6.00")) == Decimal("1.00")
+    assert least_cap_usd(Decimal("6.00")) == Decimal("1.50")
+    assert least_cap_usd(Decimal("1.99")) == Decimal("0.50")
+    assert least_cap_usd(Decimal(0)) == 0
 
 
 def test_cost_lines_are_keyed_by_attempt_and_dated_by_month() -> None:

@@ -10,6 +10,7 @@ from chalicelib.adapters.dynamo.tables import AttemptItem
 from chalicelib.domain.attempt import Attempt
 
 
+@d.translating
 class DynamoAttempts:
     def __init__(self, prefix: str) -> None:
         self._attempts: Any = d.bind(AttemptItem, prefix)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
-from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
+from pynamodb.exceptions import PutError, PynamoDBException, TransactWriteError, UpdateError
 from pynamodb.indexes import Index
 from pynamodb.models import Model
 
@@ -88,7 +89,29 @@ def translate(error: Exception) -> Exception:
     code = getattr(error, "cause_response_code", None)
     if code in _LOST_RACE:
         return StaleWrite("Someone else changed this meanwhile. Reload and try again.")
-    return ServiceUnavailable(f"The database refused a write ({code}).")
+    return ServiceUnavailable(f"The database did not answer as it should ({code or type(error).__name__}).")
+
+
+Store = TypeVar("Store", bound=type)
+
+
+def translating(store: Store) -> Store:
+    """Class decorator of the stores: whatever the database says in a public method leaves it as an AppError."""
+    for name, method in list(vars(store).items()):
+        if not name.startswith("_") and callable(method):
+            setattr(store, name, _translated(method))
+    return store
+
+
+def _translated(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def run(*arguments: Any, **named: Any) -> Any:
+        try:
+            return method(*arguments, **named)
+        except PynamoDBException as error:
+            raise translate(error) from error
+
+    return run
 
 
 def fetch(item: Any, kind: type[Any], *key: Any) -> Any:

@@ -34,6 +34,7 @@ def _keys(job: Job) -> dict[str, Any]:
     }
 
 
+@d.translating
 class DynamoJobs:
     def __init__(self, prefix: str) -> None:
         self._jobs: Any = d.bind(JobItem, prefix)

@@ -11,6 +11,7 @@ from chalicelib.domain.dataset import Dataset
 from chalicelib.domain.model import Model
 
 
+@d.translating
 class _Listed:
     _kind: type[Any]
     _table: type[Any]
@@ -34,11 +35,13 @@ class _Listed:
         return {"id": thing.id, "shard": shard, "created_at": thing.created_at.isoformat()}
 
 
+@d.translating
 class DynamoDatasets(_Listed):
     _kind = Dataset
     _table = DatasetItem
 
 
+@d.translating
 class DynamoModels(_Listed):
     _kind = Model
     _table = ModelItem

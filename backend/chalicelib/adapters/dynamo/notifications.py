@@ -14,6 +14,7 @@ from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.notification import Notification
 
 
+@d.translating
 class DynamoNotifications:
     def __init__(self, prefix: str) -> None:
         self._feed: Any = d.bind(NotificationItem, prefix)

@@ -10,6 +10,7 @@ from chalicelib.adapters.dynamo.tables import TokenItem, UserItem
 from chalicelib.domain.identity import ApiToken, User
 
 
+@d.translating
 class DynamoUsers:
     def __init__(self, prefix: str) -> None:
         self._users: Any = d.bind(UserItem, prefix)
@@ -30,6 +31,7 @@ class DynamoUsers:
         return [d.load(User, row.document) for row in self._users.scan()]
 
 
+@d.translating
 class DynamoTokens:
     def __init__(self, prefix: str) -> None:
         self._tokens: Any = d.bind(TokenItem, prefix)

@@ -19,6 +19,7 @@ from chalicelib.domain.progress import LogEvent, Progress
 _MOST_EVENTS = 90
 
 
+@d.translating
 class DynamoProgress:
     def __init__(self, prefix: str) -> None:
         self._progress: Any = d.bind(ProgressItem, prefix)

@@ -14,6 +14,7 @@ from chalicelib.domain.cost import CostRecord
 from chalicelib.domain.termination import Termination
 
 
+@d.translating
 class DynamoCosts:
     def __init__(self, prefix: str) -> None:
         self._costs: Any = d.bind(CostItem, prefix)
@@ -31,6 +32,7 @@ class DynamoCosts:
         return [d.load(CostRecord, row.document) for row in self._costs.query(job_id)]
 
 
+@d.translating
 class DynamoAuditLog:
     def __init__(self, prefix: str) -> None:
         self._log: Any = d.bind(AuditItem, prefix)
@@ -61,6 +63,7 @@ class DynamoAuditLog:
         ).save()
 
 
+@d.translating
 class DynamoTerminations:
     def __init__(self, prefix: str) -> None:
         self._terminations: Any = d.bind(TerminationItem, prefix)
@@ -75,6 +78,7 @@ class DynamoTerminations:
         self._terminations(state="open", pod_name=termination.pod_name).delete()
 
 
+@d.translating
 class DynamoSettings:
     def __init__(self, prefix: str) -> None:
         self._settings: Any = d.bind(SettingItem, prefix)

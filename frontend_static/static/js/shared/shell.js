@@ -1,6 +1,6 @@
 import { get } from './api.js';
 import { startBell } from './bell.js';
-import { goToSignIn, readSession, rememberUser, takeFragmentToken, writeSession } from './session.js';
+import { goToSignIn, readSession, rememberUser } from './session.js';
 import { announce, find } from './view.js';
 
 function currentTheme() {
@@ -52,8 +52,6 @@ async function loadUser() {
  * @returns {boolean} false when the person is being sent to sign in and the page must not start
  */
 export function startShell() {
-  const linkToken = takeFragmentToken();
-  if (linkToken) writeSession({ access_token: linkToken }, false);
   const session = readSession();
   if (!session) {
     goToSignIn();

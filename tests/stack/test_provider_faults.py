@@ -54,15 +54,15 @@ def test_a_job_without_any_gpu_goes_back_to_the_queue_and_completes_later(
 
     def requeued() -> dict[str, Any] | None:
         job = world.api.job(job_id)
-        return job if job["status"] == "queued" and job["run"] > 1 else None
+        return job if job["status"] == "queued" and job["attempts"] else None
 
     waiting = wait_until(requeued, "the job is back in the queue")
     assert "GPU" in waiting["status_sentence"]
     assert waiting["cost"]["accruing"] is False
     slots = world.aws("dynamodb").get_item(
-        TableName=f"{world.outputs['deployment']}-settings", Key={"id": {"S": "slots"}}
+        TableName=f"{world.outputs['deployment']}-settings", Key={"name": {"S": "slots"}}
     )
-    assert job_id not in str(slots.get("Item"))
+    assert job_id not in str(slots["Item"])
     assert world.ledger(job_id) == []
     world.disarm()
 

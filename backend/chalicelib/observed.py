@@ -1,50 +1,43 @@
-"""The one decorator of step and schedule Lambdas: job id on every log line, a trace segment, counted outcomes."""
+"""The one decorator of step and schedule Lambdas: job id on every log line, counted outcomes.
+
+The logging library is imported on first use: most API requests log nothing, and should not pay for it at a cold start.
+"""
 
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
+from typing import TYPE_CHECKING, Any
 
 from chalicelib import bootstrap
 from chalicelib.domain.errors import AppError
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
 
 Handler = Callable[[dict[str, Any], Any], Any]
 
 
 def make_logger() -> Logger:
+    from aws_lambda_powertools import Logger
+
     # A name of its own: Chalice's logger has the application's, and would print every line a second time.
     return Logger(service="lora-pipeline", name="lora-pipeline-functions")
 
 
-@functools.cache
-def tracer() -> Tracer:
-    return Tracer(service="lora-pipeline")
-
-
-@functools.cache
-def metrics() -> Metrics:
-    return Metrics(namespace="LoraPipeline", service="lora-pipeline")
-
-
 def count(name: str, value: float = 1, **dimensions: str) -> None:
     """One EMF line; CloudWatch makes a metric of it."""
+    from aws_lambda_powertools import Metrics
+    from aws_lambda_powertools.metrics import MetricUnit
+
     single = Metrics(namespace="LoraPipeline", service="lora-pipeline")
     for key, text in dimensions.items():
         single.add_dimension(name=key, value=text)
     single.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    print(_as_line(single))  # noqa: T201  (EMF is read from standard output)
-
-
-def _as_line(single: Metrics) -> str:
-    import json
-
     line = json.dumps(single.serialize_metric_set())
     single.clear_metrics()
-    return line
+    print(line)  # noqa: T201  (EMF is read from standard output)
 
 
 def observed(name: str) -> Callable[[Handler], Handler]:

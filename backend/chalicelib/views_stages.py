@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from chalicelib.domain import end_reasons
 from chalicelib.domain.job import Job, JobStatus
 from chalicelib.domain.progress import Progress, StageRecord
 from chalicelib.views_catalog import iso
@@ -44,12 +45,9 @@ def _stage(job: Job, row: Progress, name: str, label: str, weight: int, usual: s
         total = _total_steps(job, row)
         progress = min(1.0, row.step / total) if total else 0.0
         message = training_sentence(job, row)
-    error = None
-    if state == "failed":
-        error = {
-            "title": job.end_reason.value.replace("_", " ").title() if job.end_reason else "Failed",
-            "message": job.end_sentence,
-        }
+    # A few words: the stage shows them as "Failed: Out of Memory".
+    failed = state == "failed" and job.end_reason is not None
+    error = end_reasons.title(job.end_reason) if failed and job.end_reason else None
     return {
         "id": name,
         "label": label,

@@ -14,7 +14,23 @@ from decimal import Decimal
 from chalicelib.domain.gpu import GpuOffer, Tier
 
 DEFAULT_GPU = "NVIDIA H100 PCIe"
-TAGS = ("experiment", "production", "client", "baseline", "regression", "demo")
+TAGS = (
+    "experiment",
+    "production",
+    "client-delivery",
+    "test",
+    "poc",
+    "research",
+    "optimization",
+    "validation",
+    "baseline",
+    "iteration-1",
+    "iteration-2",
+    "high-priority",
+    "low-priority",
+    "approved",
+    "needs-review",
+)
 
 LIVE, FALLBACK = "live", "fallback"
 

@@ -70,8 +70,10 @@ export class LossChart {
 
   /** @param {Record<string, Array<number|null>>} series columns by name */
   update(series) {
-    const grew = !this.series || series !== this.series || series.step.length !== this.plot?.data[0].length;
+    // Points are appended in place, so the plot's own columns have grown already: only our count tells what was drawn.
+    const grew = series !== this.series || series.step.length !== this.drawn;
     this.series = series;
+    this.drawn = series.step.length;
     if (!series.step.length) return;
     if (!this.plot) this.rebuild();
     else if (grew) this.plot.setData(this.#data(), this.follows);

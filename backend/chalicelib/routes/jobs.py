@@ -108,6 +108,7 @@ def get_job(call: Call) -> dict[str, Any]:
     "PATCH",
     "/api/jobs/{job_id}",
     body=EditJobBody,
+    idempotent_key=True,
     summary="Change its words, or a draft's configuration",
 )
 def patch_job(call: Call) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def _configuration(body: EditJobBody, job: Job) -> Any:
     return request if body.seed is None else replace(request, seed=body.seed)
 
 
-@endpoint(bp, "DELETE", "/api/jobs/{job_id}", summary="Delete a draft or an ended job")
+@endpoint(bp, "DELETE", "/api/jobs/{job_id}", idempotent_key=True, summary="Delete a draft or an ended job")
 def remove_job(call: Call) -> dict[str, Any]:
     delete_job(
         call.path["job_id"],
@@ -200,6 +201,7 @@ def _start(job_id: str, body: Body, call: Call) -> Job:
     "/api/jobs/{job_id}/cancel",
     body=CancelBody,
     status=202,
+    idempotent_key=True,
     summary="Cancel, in every status that is not final",
 )
 def post_cancel(call: Call) -> dict[str, Any]:

@@ -45,12 +45,17 @@ def terminate_pod(
     if not recovering:
         error, cause = str(failure.get("Error", "")), str(failure.get("Cause", ""))[:2000]
         job = change_job(jobs, job_id, lambda before: transitions.begin_ending(before, error, cause, now))
-    open_attempts = [each for each in attempts.of_job(job_id) if each.status is not AttemptStatus.ENDED]
+    known = attempts.of_job(job_id)
+    open_attempts = [each for each in known if each.status is not AttemptStatus.ENDED]
     try:
         left = {pod.name: pod.id for pod in _delete_all(f"{deployment}-{job_id}-", open_attempts, cloud)}
         _close_attempts(open_attempts, left, attempts, now)
     except ProviderError:
-        left = {each.pod_name: each.pod_id or "" for each in open_attempts}
+        # A recovery has closed the attempt of the lost pod already; silent is not gone.
+        suspects = open_attempts or [each for each in known if recovering and each.number == job.attempt]
+        left = {
+            each.pod_name: each.pod_id or "" for each in suspects if each.pod_id is not None or not recovering
+        }
     if left:
         row = change_progress(progress, job_id, lambda row: _since(row, now))
         waited = (now - (row.terminate_since or now)).total_seconds()

@@ -1,5 +1,9 @@
 """Composes blueprints, nothing else."""
 
+import gc
+
+gc.disable()  # what imports make lives for ever: collecting in between would only lengthen the cold start
+
 from chalice import Chalice  # type: ignore[attr-defined]
 from chalicelib import schedules, storage_events
 from chalicelib.routes import (
@@ -32,3 +36,5 @@ ROUTES = (health, session, me, tokens, catalog, datasets, jobs_list, jobs, job_v
 STEPS = (provision_pod, await_stage, poll_pod, prepare_recovery, terminate_pod, collect_artifacts, settle_job)
 for module in (*ROUTES, webhooks, openapi, *STEPS, schedules, storage_events):
     app.register_blueprint(module.bp)
+gc.freeze()
+gc.enable()

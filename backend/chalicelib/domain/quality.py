@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, TypeGuard
 
 _LARGEST_LOSS = 1e100
@@ -151,7 +150,7 @@ def _is_number(value: Any) -> TypeGuard[float]:
 def _smoothed(curve: Sequence[float]) -> list[float]:
     """Running mean over a tenth of the curve: single steps are noisy."""
     width = max(1, len(curve) // 10)
-    return [fmean(curve[at : at + width]) for at in range(len(curve) - width + 1)]
+    return [_mean(curve[at : at + width]) for at in range(len(curve) - width + 1)]
 
 
 def _at_least(value: float, steps: Sequence[tuple[float, float]]) -> float:
@@ -160,3 +159,7 @@ def _at_least(value: float, steps: Sequence[tuple[float, float]]) -> float:
 
 def _at_most(value: float, steps: Sequence[tuple[float, float]]) -> float:
     return next((points for bound, points in steps if value <= bound), 0.0)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from statistics import fmean, median
 from typing import Any
 
 from chalicelib.domain import base_models, catalogue, workload
@@ -133,6 +132,9 @@ def correction(record: Iterable[FinishedJob], model: BaseModel) -> Correction:
     count = len(ratios)
     if count == 0:
         return Correction(1.0, *PRIOR_SPREAD, 0)
+    # Here, not above: every cold start of the API would pay for it.
+    from statistics import median
+
     middle = median(ratios)
     factor = middle ** (count / (count + 1))
     if count < LEAST_CASES:
@@ -178,7 +180,7 @@ def accuracy(record: Iterable[FinishedJob], preset_id: str, preset_name: str, no
     inside = [
         job for job in cases if (job.low_hours or 0) <= (job.actual_hours or 0) <= (job.high_hours or 0)
     ]
-    error = round(100 * fmean(errors), 1)
+    error = round(100 * sum(errors) / len(errors), 1)
     share = round(100 * len(inside) / len(cases), 1)
     jobs = "1 completed job" if len(cases) == 1 else f"{len(cases)} completed jobs"
     sentence = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from typing import Annotated, Any
 
 from chalice import Blueprint  # type: ignore[attr-defined]
@@ -17,6 +16,9 @@ bp = Blueprint(__name__)
 
 def _known_zone(value: str) -> str:
     """Where the runtime carries no time-zone data, the form of the name is all that can be checked."""
+    # Here, not above: only this route needs it.
+    import zoneinfo
+
     known = zoneinfo.available_timezones()
     if known and value not in known:
         raise ValueError("Must be a time zone name such as Europe/Lisbon.")

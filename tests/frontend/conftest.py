@@ -1,29 +1,19 @@
-"""One built site and one Chromium for all browser tests; a fresh world, server and page for each."""
+"""One built site for all browser tests; a fresh world, server and page for each."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from frontend_static import build
 from tests.frontend.fixture_server import fill, fixture_site
 from tests.frontend.fixture_world import World
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-QUIET_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 TOKEN = "lp_fixture-token"
 DEFAULT_TIMEOUT_MS = 15_000
 
@@ -46,15 +36,6 @@ class Site:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built once."""
     return build.build(dist=tmp_path_factory.mktemp("site") / "dist")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, headless and without any call home."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET_FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

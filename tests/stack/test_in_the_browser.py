@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.frontend import flows
-from tests.frontend.conftest import CHROMIUM, QUIET_FLAGS
 from tests.frontend.test_pages import accessibility_findings, settle
 from tests.stack.world import World, example_rows
 
@@ -26,14 +25,6 @@ Opener = Callable[..., Page]
 
 
 @pytest.fixture
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET_FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
 def complaints() -> Iterator[list[str]]:
     """What any page said on the console; must stay empty."""
     said: list[str] = []
@@ -42,8 +33,9 @@ def complaints() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def open_browser(browser: Browser, complaints: list[str]) -> Opener:
+def open_browser(browser: Browser, complaints: list[str]) -> Iterator[Opener]:
     """A fresh person at a fresh browser: `open_browser(scheme="dark", width=390)`."""
+    contexts: list[BrowserContext] = []
 
     def opened(scheme: Any = "light", width: int = 1440) -> Page:
         context = browser.new_context(
@@ -53,6 +45,7 @@ def open_browser(browser: Browser, complaints: list[str]) -> Opener:
             locale="en-US",
             accept_downloads=True,
         )
+        contexts.append(context)
         context.set_default_timeout(30_000)
         page = context.new_page()
         page.on(
@@ -66,7 +59,9 @@ def open_browser(browser: Browser, complaints: list[str]) -> Opener:
         page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
         return page
 
-    return opened
+    yield opened
+    for context in contexts:
+        context.close()
 
 
 def _configure(page: Page, origin: str, dataset_id: str, name: str, epochs: int) -> str:

@@ -8,6 +8,25 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+# Real processes, emulated clouds and thousands of generated requests: part of `make test`, too long for `make check`.
+SLOW = (
+    "tests/runpod_standin/",
+    "tests/trainer/",
+    "tests/infrastructure/test_package.py",
+    "tests/backend/adapters/runpod/test_gpu_cloud_contract.py",
+    "tests/backend/adapters/test_s3_files.py",
+    "tests/backend/openapi/test_attack.py",
+    "tests/backend/jobs_index/test_answers.py",
+    "tests/lifecycle/test_fault_walk.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(part in item.path.as_posix() for part in SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 QUIET_FLAGS = [
     "--no-sandbox",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain import base_models, catalogue, hyperparameters, presets, track_record
 from chalicelib.domain.base_models import BaseModel
 from chalicelib.domain.catalogue import GpuCard
 from chalicelib.domain.configuration import Configuration, Hyperparameters
+from chalicelib.domain.cost import cents
 from chalicelib.domain.estimate import Estimate, TierCost, UsdRange
 from chalicelib.domain.gpu import Tier
 from chalicelib.domain.presets import Preset
@@ -22,7 +23,7 @@ _TIER_NAMES = {Tier.SPOT: "Spot", Tier.ON_DEMAND: "On-Demand"}
 
 def usd(amount: Decimal) -> str:
     """Dollars and cents, half up."""
-    return str(amount.quantize(Decimal("0.01"), ROUND_HALF_UP))
+    return str(cents(amount))
 
 
 def iso(at: datetime) -> str:

@@ -13,21 +13,38 @@ from trainer import batches
 lengths = st.lists(st.integers(1, 900), min_size=1, max_size=120)
 
 
-@given(seed=st.integers(0, 2**31), epoch=st.integers(0, 20), sizes=lengths, effective=st.integers(1, 40))
+@given(
+    seed=st.integers(0, 2**31),
+    epoch=st.integers(0, 20),
+    sizes=lengths,
+    effective=st.integers(1, 40),
+    alike=st.booleans(),
+)
 def test_an_epoch_holds_every_example_once_in_full_steps(
-    seed: int, epoch: int, sizes: list[int], effective: int
+    seed: int, epoch: int, sizes: list[int], effective: int, alike: bool
 ) -> None:
-    steps = batches.epoch_plan(seed, epoch, sizes, effective)
+    steps = batches.epoch_plan(seed, epoch, sizes, effective, alike)
     assert sorted(index for step in steps for index in step) == list(range(len(sizes)))
     assert len(steps) == batches.steps_per_epoch(len(sizes), effective)
     assert sorted(map(len, steps))[1:] == [effective] * (len(steps) - 1)
 
 
-def test_the_plan_depends_on_seed_and_epoch_only() -> None:
+@pytest.mark.parametrize("alike", [False, True])
+def test_the_plan_depends_on_seed_and_epoch_only(alike: bool) -> None:
     sizes = [17 * n % 101 + 1 for n in range(64)]
-    assert batches.epoch_plan(3, 1, sizes, 8) == batches.epoch_plan(3, 1, sizes, 8)
-    assert batches.epoch_plan(3, 1, sizes, 8) != batches.epoch_plan(3, 2, sizes, 8)
-    assert batches.epoch_plan(3, 1, sizes, 8) != batches.epoch_plan(4, 1, sizes, 8)
+    assert batches.epoch_plan(3, 1, sizes, 8, alike) == batches.epoch_plan(3, 1, sizes, 8, alike)
+    assert batches.epoch_plan(3, 1, sizes, 8, alike) != batches.epoch_plan(3, 2, sizes, 8, alike)
+    assert batches.epoch_plan(3, 1, sizes, 8, alike) != batches.epoch_plan(4, 1, sizes, 8, alike)
+
+
+def test_unsorted_steps_differ_less_in_tokens_than_steps_of_like_lengths() -> None:
+    sizes = [(37 * n) % 400 + 10 for n in range(256)]
+
+    def spread(alike: bool) -> float:
+        tokens = [sum(sizes[index] for index in step) for step in batches.epoch_plan(0, 0, sizes, 8, alike)]
+        return max(tokens) / min(tokens)
+
+    assert spread(False) < 0.5 * spread(True)
 
 
 def test_length_sorting_wastes_less_padding_than_the_shuffled_order() -> None:
@@ -37,8 +54,8 @@ def test_length_sorting_wastes_less_padding_than_the_shuffled_order() -> None:
         return sum(len(step) * max(sizes[index] for index in step) for step in steps)
 
     unsorted = [list(range(at, at + 8)) for at in range(0, 256, 8)]
-    assert padded_tokens(batches.epoch_plan(0, 0, sizes, 8)) < 0.7 * padded_tokens(unsorted)
-    assert padded_tokens(batches.epoch_plan(0, 0, sizes, 8)) < 1.15 * sum(sizes)
+    assert padded_tokens(batches.epoch_plan(0, 0, sizes, 8, True)) < 0.7 * padded_tokens(unsorted)
+    assert padded_tokens(batches.epoch_plan(0, 0, sizes, 8, True)) < 1.15 * sum(sizes)
 
 
 @given(sizes=lengths, capacity=st.integers(1, 1500))

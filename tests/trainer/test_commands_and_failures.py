@@ -153,21 +153,21 @@ def test_a_model_that_cannot_be_had_is_named(
 def test_memory_that_runs_out_once_halves_the_micro_batch_and_twice_ends_the_job(
     plane: FakeControlPlane, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = loss.token_losses
+    real = loss.summed_loss
 
     def small_memory(core: Any, batch: Any) -> Any:
-        if torch.is_grad_enabled() and len(batch.targets) > limit:
+        if len(batch.targets) > limit:
             raise torch.OutOfMemoryError("made to fail")
         return real(core, batch)
 
-    monkeypatch.setattr(loss, "token_losses", small_memory)
+    monkeypatch.setattr(loss, "summed_loss", small_memory)
     limit = 2
-    start(hyperparameters={"epochs": 1})
+    start(hyperparameters={"epochs": 1}, batching="padded")
     assert finished(plane)
     assert [event["code"] for event in plane.of_type("warning")] == ["micro_batch_halved"]
 
     limit, plane.next_sequence, plane.checkpoint = 1, 0, None
-    start("second", hyperparameters={"epochs": 1})
+    start("second", hyperparameters={"epochs": 1}, batching="padded")
     error = plane.of_type("error")[0]
     assert error["end_reason"] == "out_of_memory"
     assert "Choose a GPU with more memory" in error["message"]
@@ -176,13 +176,12 @@ def test_memory_that_runs_out_once_halves_the_micro_batch_and_twice_ends_the_job
 def test_a_loss_that_is_no_number_ends_the_job_as_diverged(
     plane: FakeControlPlane, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = loss.token_losses
+    real = loss.summed_loss
 
     def poisoned(core: Any, batch: Any) -> Any:
-        values, owners = real(core, batch)
-        return (values * float("nan") if torch.is_grad_enabled() else values), owners
+        return real(core, batch) * float("nan")
 
-    monkeypatch.setattr(loss, "token_losses", poisoned)
+    monkeypatch.setattr(loss, "summed_loss", poisoned)
     start()
     error = plane.of_type("error")[0]
     assert error["end_reason"] == "diverged"

@@ -15,17 +15,20 @@ def steps_per_epoch(examples: int, effective_batch: int) -> int:
     return max(1, math.ceil(examples / effective_batch))
 
 
-def epoch_plan(seed: int, epoch: int, lengths: Sequence[int], effective_batch: int) -> list[list[int]]:
-    """Steps of one epoch, each a list of example indices, shortest first.
+def epoch_plan(
+    seed: int, epoch: int, lengths: Sequence[int], effective_batch: int, alike: bool
+) -> list[list[int]]:
+    """Steps of one epoch, each a list of example indices. A pure function; every index occurs exactly once.
 
-    A pure function of its arguments. Examples are shuffled, then sorted by length only inside groups of
-    MEGABATCH_STEPS steps, so that a step's examples are alike in length (little padding) while the order of
-    an
-    epoch stays random. Every index occurs exactly once.
+    Examples are shuffled. For padded batches (`alike`) they are then sorted by length inside groups of
+    MEGABATCH_STEPS steps, shortest first within a step, so that a step's examples are alike in length and little is
+    padding, while the order of an epoch stays random. Packed rows have no padding; unsorted steps differ less in tokens.
     """
     shuffled = random.Random(f"{seed}/{epoch}")
     order = list(range(len(lengths)))
     shuffled.shuffle(order)
+    if not alike:
+        return [order[at : at + effective_batch] for at in range(0, len(order), effective_batch)]
     steps: list[list[int]] = []
     span = effective_batch * MEGABATCH_STEPS
     for start in range(0, len(order), span):

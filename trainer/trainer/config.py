@@ -98,6 +98,7 @@ class Job:
     evaluation: Evaluation
     hourly_rate_usd: Decimal
     spent_usd: Decimal
+    batching: str | None
     report_interval_seconds: float
     watched_interval_seconds: float
     dead_man_seconds: float
@@ -187,6 +188,7 @@ def parse_job(text: str) -> Job:
         evaluation=_evaluation(fields.within("evaluation")),
         hourly_rate_usd=gpu.money("hourly_rate_usd"),
         spent_usd=fields.money("spent_usd"),
+        batching=fields.choice("batching", ("packed", "padded")) if fields.has("batching") else None,
         report_interval_seconds=report.number("interval_seconds", 0.01, default=15.0),
         watched_interval_seconds=report.number("watched_interval_seconds", 0.01, default=5.0),
         dead_man_seconds=report.number("dead_man_seconds", 0.01, default=900.0),

@@ -9,8 +9,10 @@ from trainer.errors import MemoryExhaustedError, StoppedError
 from trainer.session import Session
 from trainer.state import restore_random
 
-# Packed rows longer than this spend more on the attention mask than packing saves.
-PACKED_TOKENS = 8192
+# Where a longer packed row gains nothing more: on a GPU its matrix products are as large as they need to be (and a
+# dense mask, where a model needs one, would outweigh packing); on a CPU its activations would leave the cache.
+GPU_ROW_TOKENS = 8192
+CPU_ROW_TOKENS = 1024
 
 
 def accumulate(session: Session, indices: list[int]) -> tuple[float, int, int]:
@@ -56,13 +58,12 @@ def _backward(session: Session, indices: list[int]) -> tuple[float, int, int]:
     for group in _micro_batches(session, indices):
         if session.command() == "cancel":
             raise StoppedError("cancelled")
-        if machine.on_gpu:
-            batch = loss.packed(examples, group, machine.device)
+        if session.progress.packed:
+            batch = loss.packed(examples, group, machine.device, loaded.bounded)
         else:
             batch = loss.padded(examples, group, loaded.tokenizer.pad_token_id, machine.device)
         with torch.autocast(machine.device.type, torch.bfloat16, enabled=machine.on_gpu):
-            values, _ = loss.token_losses(loaded.core, batch)
-        share = values.sum() / supervised
+            share = loss.summed_loss(loaded.core, batch) / supervised
         share.backward()  # type: ignore[no-untyped-call]
         total += share.item()
         tokens += batch.tokens
@@ -71,8 +72,9 @@ def _backward(session: Session, indices: list[int]) -> tuple[float, int, int]:
 
 def _micro_batches(session: Session, indices: list[int]) -> list[list[int]]:
     size = session.progress.micro_batch
-    if not session.machine.on_gpu:
+    if not session.progress.packed:
         return batches.split_padded(indices, size)
     longest = max(session.prepared.lengths)
-    capacity = max(longest, min(size * longest, PACKED_TOKENS))
+    limit = GPU_ROW_TOKENS if session.machine.on_gpu else CPU_ROW_TOKENS
+    capacity = max(longest, min(size * longest, limit))
     return batches.split_packed(indices, session.prepared.lengths, capacity)

@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from trainer import attention, fused
 from trainer.chat import Example
 
 IGNORED = -100
@@ -28,7 +29,7 @@ class Batch:
     All tensors have shape (rows, positions); targets are IGNORED where nothing is learned.
     """
 
-    inputs: dict[str, torch.Tensor]
+    inputs: dict[str, Any]
     targets: torch.Tensor
     owners: torch.Tensor
     tokens: int
@@ -60,8 +61,10 @@ def padded(examples: Sequence[Example], indices: Sequence[int], pad_id: int, dev
     )
 
 
-def packed(examples: Sequence[Example], indices: Sequence[int], device: torch.device) -> Batch:
-    """All examples in one row, positions restarting at each."""
+def packed(
+    examples: Sequence[Example], indices: Sequence[int], device: torch.device, bounded: bool = False
+) -> Batch:
+    """All examples in one row, positions restarting at each; `bounded` for a model that uses our attention."""
     ids: list[int] = []
     positions: list[int] = []
     targets: list[int] = []
@@ -72,15 +75,32 @@ def packed(examples: Sequence[Example], indices: Sequence[int], device: torch.de
         positions.extend(range(len(example)))
         targets.extend(targets_of(example))
         owners.extend([index] * len(example))
+    inputs: dict[str, Any] = {
+        "input_ids": torch.tensor([ids], device=device),
+        "position_ids": torch.tensor([positions], device=device),
+    }
+    if bounded:
+        inputs["documents"] = attention.documents([len(examples[index]) for index in indices], device)
     return Batch(
-        inputs={
-            "input_ids": torch.tensor([ids], device=device),
-            "position_ids": torch.tensor([positions], device=device),
-        },
+        inputs=inputs,
         targets=torch.tensor([targets], device=device),
         owners=torch.tensor([owners], device=device),
         tokens=len(ids),
     )
+
+
+def summed_loss(core: Any, batch: Batch) -> torch.Tensor:
+    """Negative log-likelihood of all supervised tokens in nats, a scalar with its gradient.
+
+    `core` is the causal language model (adapters injected, everything else frozen).
+    """
+    if type(core.get_output_embeddings()) is not torch.nn.Linear:
+        # A head with adapters of its own, or in 4 bits, needs the general way.
+        values, _ = token_losses(core, batch)
+        return values.sum()
+    hidden = core.get_decoder()(**batch.inputs, use_cache=False).last_hidden_state
+    wanted = batch.targets != IGNORED
+    return fused.head_loss(core, hidden[wanted], batch.targets[wanted])
 
 
 def token_losses(core: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

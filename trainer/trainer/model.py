@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from trainer import events
+from trainer import attention, events, fused
 from trainer.config import Job
 from trainer.errors import BadConfigurationError, MemoryExhaustedError, ModelUnavailableError
 from trainer.memory import BatchChoice, ModelShape, choose_batch
@@ -23,12 +23,15 @@ log = logging.getLogger(__name__)
 @dataclass
 class Loaded:
     """A model ready to train. `core` is the causal model with adapters injected, `peft` the wrapper around
-    it."""
+    it. `bounded`: it runs our attention, which keeps packed conversations apart without a mask; `packed`: a new
+    run packs conversations into rows."""
 
     peft: Any
     core: Any
     tokenizer: Any
     batch: BatchChoice
+    bounded: bool = False
+    packed: bool = False
 
     @property
     def trainable(self) -> list[torch.nn.Parameter]:
@@ -66,9 +69,14 @@ def load(
     peft = add_adapters(base, job)
     say(events.stage("model_loading", "Preparing training pipeline...", 0.95), False)
     batch = _fit(job, peft, machine, longest_tokens)
-    loaded = Loaded(peft, peft.get_base_model(), tokenizer, batch)
+    fused.fuse_adapters(peft)
+    core = peft.get_base_model()
+    bounded = bound_attention(core)
+    # Without our attention a packed row needs a mask of its length squared, which only a GPU makes up for.
+    packed = job.batching == "packed" if job.batching else bounded or machine.on_gpu
+    loaded = Loaded(peft, core, tokenizer, batch, bounded, packed)
     if batch.gradient_checkpointing:
-        loaded.core.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        loaded.core.activation_checkpointing_enable({"use_reentrant": False})
     message = f"Model loading complete (model cache {'hit' if cached else 'miss'})"
     say(events.stage("model_loading", message, 1.0, completed=True, cache="hit" if cached else "miss"), True)
     return loaded
@@ -101,6 +109,15 @@ def _load_base(job: Job, folder: Path, machine: Machine) -> Any:
         ) from error
     base.config.use_cache = False
     return base
+
+
+def bound_attention(core: Any) -> bool:
+    """Switch a model to our attention where it fits; whether it did."""
+    if not attention.suits(core.config) or not getattr(core, "_supports_attention_backend", False):
+        return False
+    attention.register()
+    core.set_attn_implementation(attention.NAME)
+    return True
 
 
 def add_adapters(base: Any, job: Job) -> Any:

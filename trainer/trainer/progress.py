@@ -12,7 +12,8 @@ CURVE_POINTS = 200
 
 @dataclass
 class Progress:
-    """Counters after `step` optimizer steps. Losses are mean nats per supervised token."""
+    """Counters after `step` optimizer steps. Losses are mean nats per supervised token. `micro_batch` and `packed`
+    are how the run batches: a resumed run goes on as it began."""
 
     step: int = 0
     total_steps: int = 0
@@ -21,6 +22,7 @@ class Progress:
     supervised_tokens: int = 0
     training_seconds: float = 0.0
     micro_batch: int = 0
+    packed: bool = False
     losses: list[float] = field(default_factory=list)
     base_row_losses: list[float] | None = None
     base_validation_loss: float | None = None

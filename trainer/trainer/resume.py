@@ -90,7 +90,7 @@ def plan_progress(job: Job, prepared: Prepared) -> Progress:
 
 def _from_the_beginning(job: Job, prepared: Prepared, loaded: Loaded) -> Start:
     progress = plan_progress(job, prepared)
-    progress.micro_batch = loaded.batch.micro_batch
+    progress.micro_batch, progress.packed = loaded.batch.micro_batch, loaded.packed
     torch.manual_seed(job.seed)
     random.seed(job.seed)
     np.random.seed(job.seed % 2**32)

@@ -87,7 +87,11 @@ def _step(session: Session) -> None:
     job, progress = session.job, session.progress
     epoch, cursor = divmod(progress.step, progress.steps_per_epoch)
     plan = batches.epoch_plan(
-        job.seed, epoch, session.prepared.lengths, job.hyperparameters.effective_batch_size
+        job.seed,
+        epoch,
+        session.prepared.lengths,
+        job.hyperparameters.effective_batch_size,
+        alike=not progress.packed,
     )
     indices = plan[cursor]
     step_loss, tokens, supervised = gradients.accumulate(session, indices)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional
+from torch.nn.attention import varlen
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
 from trainer import attention, model
 
 CPU = torch.device("cpu")
 LENGTHS = (9, 1, 23, 14)
+KERNEL_SIGNATURE = inspect.signature(varlen.varlen_attn)
 
 
 def heads(seed: int, count: int, positions: int) -> torch.Tensor:
@@ -133,3 +137,37 @@ def test_models_with_capped_scores_keep_their_own_attention() -> None:
 def test_attention_dropout_is_refused_rather_than_forgotten() -> None:
     with pytest.raises(ValueError, match="attention dropout"):
         attention.attend(torch.nn.Module(), heads(1, 2, 3), heads(2, 2, 3), heads(3, 2, 3), None, dropout=0.1)
+
+
+def reference_kernel(*arguments: Any, **settings: Any) -> torch.Tensor:
+    """What the variable-length kernel promises, one conversation at a time; its signature is torch's own."""
+    bound = KERNEL_SIGNATURE.bind(*arguments, **settings)
+    bound.apply_defaults()
+    given = bound.arguments
+    query, key, value, bounds = given["query"], given["key"], given["value"], given["cu_seq_q"].tolist()
+    assert given["cu_seq_k"].tolist() == bounds
+    assert given["max_q"] == given["max_k"] == max(b - a for a, b in itertools.pairwise(bounds))
+    back, ahead = given["window_size"]
+    assert ahead == 0
+    lengths = tuple(b - a for a, b in itertools.pairwise(bounds))
+    mask = mask_of(lengths, back + 1 if back >= 0 else bounds[-1])
+    assert query.shape[1] == key.shape[1] or given["enable_gqa"]
+    turned = (each.transpose(0, 1)[None] for each in (query, key, value))
+    output = functional.scaled_dot_product_attention(
+        *turned, attn_mask=mask, scale=given["scale"], enable_gqa=True
+    )
+    return output[0].transpose(0, 1)
+
+
+@pytest.mark.parametrize("window", [None, 5])
+def test_the_kernel_of_a_gpu_is_asked_for_the_same_thing(
+    window: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    total = sum(LENGTHS)
+    query, key, value = heads(1, 4, total), heads(2, 2, total), heads(3, 2, total)
+    row = {"scaling": 0.3, "sliding_window": window, "documents": attention.documents(LENGTHS, CPU)}
+    here, _ = attention.attend(torch.nn.Module(), query, key, value, None, **row)  # type: ignore[arg-type]
+    monkeypatch.setattr(varlen, "varlen_attn", reference_kernel, raising=True)
+    monkeypatch.setattr(attention, "_kernel_takes", lambda *_: True)
+    there, _ = attention.attend(torch.nn.Module(), query, key, value, None, **row)  # type: ignore[arg-type]
+    torch.testing.assert_close(there, here)

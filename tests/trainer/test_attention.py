@@ -152,9 +152,13 @@ def reference_kernel(*arguments: Any, **settings: Any) -> torch.Tensor:
     lengths = tuple(b - a for a, b in itertools.pairwise(bounds))
     mask = mask_of(lengths, back + 1 if back >= 0 else bounds[-1])
     assert query.shape[1] == key.shape[1] or given["enable_gqa"]
-    turned = (each.transpose(0, 1)[None] for each in (query, key, value))
     output = functional.scaled_dot_product_attention(
-        *turned, attn_mask=mask, scale=given["scale"], enable_gqa=True
+        query.transpose(0, 1)[None],
+        key.transpose(0, 1)[None],
+        value.transpose(0, 1)[None],
+        attn_mask=mask,
+        scale=given["scale"],
+        enable_gqa=True,
     )
     return output[0].transpose(0, 1)
 
@@ -165,9 +169,13 @@ def test_the_kernel_of_a_gpu_is_asked_for_the_same_thing(
 ) -> None:
     total = sum(LENGTHS)
     query, key, value = heads(1, 4, total), heads(2, 2, total), heads(3, 2, total)
-    row = {"scaling": 0.3, "sliding_window": window, "documents": attention.documents(LENGTHS, CPU)}
-    here, _ = attention.attend(torch.nn.Module(), query, key, value, None, **row)  # type: ignore[arg-type]
+    row: dict[str, Any] = {
+        "scaling": 0.3,
+        "sliding_window": window,
+        "documents": attention.documents(LENGTHS, CPU),
+    }
+    here, _ = attention.attend(torch.nn.Module(), query, key, value, None, **row)
     monkeypatch.setattr(varlen, "varlen_attn", reference_kernel, raising=True)
     monkeypatch.setattr(attention, "_kernel_takes", lambda *_: True)
-    there, _ = attention.attend(torch.nn.Module(), query, key, value, None, **row)  # type: ignore[arg-type]
+    there, _ = attention.attend(torch.nn.Module(), query, key, value, None, **row)
     torch.testing.assert_close(there, here)

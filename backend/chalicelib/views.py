@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import views_stages
-from chalicelib.domain import end_reasons
+from chalicelib.domain import certificate, end_reasons
 from chalicelib.domain.attempt import Attempt, AttemptStatus
 from chalicelib.domain.catalogue import reason_label
 from chalicelib.domain.gpu import Tier
@@ -113,7 +113,7 @@ def job_view(job: Job, row: Progress | None, attempts: Sequence[Attempt], now: d
             "size_bytes": job.checkpoint.size_bytes,
             "attempt": job.checkpoint.attempt,
         },
-        "certificate": dict(row.certificate) if row.certificate else None,
+        "certificate": certificate.shown(row.certificate) if row.certificate else None,
         "cancellation": _cancellation(job),
         "error": _error(job, row),
         "links": {"self": f"/api/jobs/{job.id}", "page": f"/training-jobs/{job.id}"},

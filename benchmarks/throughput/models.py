@@ -30,7 +30,7 @@ def _medium(tiny: Path) -> Path:
     import torch
     from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM
 
-    folder = tiny.with_name(f"benchmark--medium@{TINY.revision}")
+    folder = tiny.parent.with_name(f"{tiny.parent.name}-medium") / f"benchmark--medium@{TINY.revision}"
     if (folder / "config.json").exists():
         return folder
     config = AutoConfig.from_pretrained(tiny)

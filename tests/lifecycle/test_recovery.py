@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
-from chalicelib.domain.errors import StaleAttempt
+from chalicelib.domain.errors import StaleAttempt, ValidationFailed
 from chalicelib.domain.gpu import PodStatus
 from chalicelib.domain.job import JobStatus
+from chalicelib.use_cases.issue_urls import issue_urls
 
 from tests.lifecycle.trainer import Trainer
 from tests.lifecycle.world import World
@@ -37,6 +40,52 @@ def test_a_lost_pod_is_replaced_and_training_goes_on_from_the_checkpoint() -> No
     assert "GPU interrupted, recovering from step 10" in world.said(job_id)
     with pytest.raises(StaleAttempt):
         old.send()
+
+
+def test_a_new_pod_is_offered_the_checkpoints_before_the_newest_and_what_was_reported_after_them() -> None:
+    world = World()
+    job_id = world.running()
+    trainer = Trainer(world, job_id).through("model_loading")
+    for step in (5, 10, 15, 20):
+        trainer.train(step - 4, step).checkpoint(step)
+    trainer.train(21, 23)
+    _lose(world, job_id)
+
+    new = Trainer(world, job_id).hello()
+    assert new.reply["checkpoint"]["step"] == 20
+    assert [each["step"] for each in new.reply["earlier_checkpoints"]] == [15, 10]
+    # 2.0 - step / 100 is what the trainer of these tests reports.
+    assert [[step, 2.0 - step / 100] for step in (21, 22, 23)] == [
+        pair for pair in new.reply["reported_losses"] if pair[0] > 20
+    ]
+
+    def links(*names: str) -> Mapping[str, str]:
+        reply = issue_urls(
+            job_id,
+            attempt=new.attempt,
+            fence=new.fence,
+            uploads=[],
+            downloads=names,
+            jobs=world.jobs,
+            progress=world.progress,
+            files=world.files,
+        )
+        found: Mapping[str, str] = reply["downloads"]
+        return found
+
+    name = new.reply["checkpoint"]["files"][0]["name"]
+    wanted = [f"checkpoint/step-{step:06d}/{name}" for step in (20, 15, 10)]
+    for step, link in zip((20, 15, 10), links(*wanted).values(), strict=True):
+        assert f"attempts/1/checkpoints/step-{step:06d}/{name}" in link
+    with pytest.raises(ValidationFailed):
+        links(f"checkpoint/step-000005/{name}")
+
+    # The newest was damaged, so the new pod goes on from 15 and stores 18: what lay beyond counts no more.
+    new.stage("preprocessing").stage("model_loading").train(16, 18).checkpoint(18)
+    job = world.job(job_id)
+    assert job.checkpoint is not None
+    assert (job.checkpoint.step, job.checkpoint.attempt) == (18, 2)
+    assert [each.step for each in job.earlier_checkpoints] == [15, 10]
 
 
 def test_a_resumed_run_stays_on_the_same_gpu_type() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,29 @@ def models_dir() -> Path:
     from local_models.catalogue import TINY
 
     return ensure_tiny(Path(tempfile.gettempdir()) / f"lora-pipeline-models-{TINY.revision}").parent
+
+
+@pytest.fixture
+def start(plane: FakeControlPlane, models_dir: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Run one job in this process to its end, however it ends; returns its work folder."""
+    import torch
+    from trainer.__main__ import recipe
+    from trainer.config import parse_job
+    from trainer.pod import open_pod
+
+    from tests.trainer.trainer_support import CPU, environment, job_file
+    from trainer import ending
+
+    torch.set_num_threads(1)
+
+    def run(work: str = "work", **changes: Any) -> Path:
+        job = job_file(plane, **changes)
+        place = environment(plane, job, models_dir, tmp_path / work)
+        with open_pod(parse_job(place.job_text), place) as pod:
+            ending.guarded(pod, CPU, recipe)
+        return pod.folder
+
+    return run
 
 
 @pytest.fixture

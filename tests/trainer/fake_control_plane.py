@@ -49,6 +49,8 @@ class FakeControlPlane:
         self.watched = True
         self.fence = "fence-0001"
         self.checkpoint: dict[str, Any] | None = None
+        self.earlier: list[dict[str, Any]] = []
+        self.on_store: Callable[[str], object] | None = None
         self.clock_offset_seconds = 0.0
         self.failures: list[int] = []
         self.storage_failures: list[int] = []
@@ -153,6 +155,8 @@ class FakeControlPlane:
             "incarnation": len(self.hellos),
             "next_sequence": self.next_sequence,
             "checkpoint": self.checkpoint,
+            "earlier_checkpoints": self.earlier if self.checkpoint else [],
+            "reported_losses": self._reported_losses(),
             **self._common(),
         }
 
@@ -162,6 +166,8 @@ class FakeControlPlane:
                 self.events.append(event)
                 self.next_sequence += 1
                 if event["type"] == "checkpoint":
+                    known = [*([self.checkpoint] if self.checkpoint else []), *self.earlier]
+                    self.earlier = [each for each in known if each["step"] < event["step"]][:2]
                     self.checkpoint = {
                         "step": event["step"],
                         "attempt": body["attempt"],
@@ -169,6 +175,16 @@ class FakeControlPlane:
                         "files": event["files"],
                     }
         return {"next_sequence": self.next_sequence, **self._common()}
+
+    def _reported_losses(self) -> list[list[float]]:
+        if self.checkpoint is None:
+            return []
+        known: dict[int, float] = {}
+        for event in self.events:
+            if event["type"] == "metrics" and event.get("training_loss") is not None:
+                known.setdefault(event["step"], event["training_loss"])
+        oldest = min(each["step"] for each in (self.checkpoint, *self.earlier))
+        return [[step, loss] for step, loss in sorted(known.items()) if step > oldest][:200]
 
     def _urls(self, body: dict[str, Any]) -> dict[str, Any]:
         uploads = {}
@@ -204,6 +220,8 @@ class FakeControlPlane:
             return
         content = handler.rfile.read(int(handler.headers["content-length"]))
         path = handler.path.removeprefix("/storage/")
+        if self.on_store:
+            self.on_store(path)
         with self.lock:
             if self.storage_failures:
                 answer(handler, self.storage_failures.pop(0), {"error": "made to fail"})
@@ -220,8 +238,8 @@ class FakeControlPlane:
     def fetch(self, handler: BaseHTTPRequestHandler) -> None:
         name = handler.path.removeprefix("/storage/")
         with self.lock:
-            if name.startswith("checkpoint/") and self.checkpoint:
-                name = f"{self.checkpoint['path']}/{name.removeprefix('checkpoint/')}"
+            if name.startswith("checkpoint/"):
+                name = f"checkpoints/{name.removeprefix('checkpoint/')}"
             content = self.files.get(name)
         if content is None:
             answer(handler, 404, {"error": "no such key"})

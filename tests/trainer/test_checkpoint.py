@@ -51,7 +51,7 @@ def saved(job: Any, tmp_path: Path) -> tuple[checkpoint.Checkpoint, Loaded, Any,
     optimizer = torch.optim.AdamW(loaded.trainable, lr=1e-3)
     take_steps(loaded, optimizer, 3)
     progress = Progress(step=3, total_steps=9, losses=[3.0, float("nan"), 2.0])
-    pinned = checkpoint.pins(job, "sha256:abc")
+    pinned = checkpoint.pins(job, "sha256:abc", "adamw")
     return (
         checkpoint.save(tmp_path, job, loaded, optimizer, progress, capture_random(), pinned),
         loaded,

@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from trainer.__main__ import recipe
-from trainer.config import parse_job
-from trainer.pod import open_pod
-from trainer.resources import Machine, NoGpu
 
 from tests.trainer.fake_control_plane import FakeControlPlane
-from tests.trainer.trainer_support import as_jsonl, conversations, environment, finished, job_file, wait_until
-from trainer import ending, evaluate, loss
+from tests.trainer.trainer_support import (
+    as_jsonl,
+    command_at,
+    conversations,
+    finished,
+    job_file,
+    wait_until,
+)
+from trainer import evaluate, loss
 
 pytestmark = pytest.mark.slow
-
-CPU = Machine(torch.device("cpu"), torch.float32, None, 0, 0.0, NoGpu())
-
-
-@pytest.fixture
-def start(plane: FakeControlPlane, models_dir: Path, tmp_path: Path) -> Callable[..., Path]:
-    """Run one job to its end, however it ends; returns its work folder."""
-    torch.set_num_threads(1)
-
-    def run(work: str = "work", **changes: Any) -> Path:
-        job = job_file(plane, **changes)
-        place = environment(plane, job, models_dir, tmp_path / work)
-        with open_pod(parse_job(place.job_text), place) as pod:
-            ending.guarded(pod, CPU, recipe)
-        return pod.folder
-
-    return run
-
-
-def command_at(plane: FakeControlPlane, command: str, step: int) -> None:
-    """Give a command in the reply to the batch that reports a step."""
-
-    def decide(route: str, body: dict[str, Any]) -> None:
-        if route == "events" and any(event.get("step", -1) >= step for event in body["events"]):
-            plane.command = command
-
-    plane.before_reply = decide
 
 
 def test_pause_stores_a_checkpoint_before_it_says_so_and_resumes(plane: FakeControlPlane, start: Any) -> None:
@@ -201,31 +175,6 @@ def test_an_unexpected_failure_is_reported_with_its_stack(
     assert error["end_reason"] == "trainer_crashed"
     assert "a bug" in error["message"]
     assert "RuntimeError" in error["stack"]
-
-
-def test_a_damaged_stored_checkpoint_is_told_about_and_training_starts_over(
-    plane: FakeControlPlane, start: Any
-) -> None:
-    command_at(plane, "pause", 3)
-    start()
-    assert plane.checkpoint is not None
-    plane.files[f"{plane.checkpoint['path']}/adapter_model.safetensors"] = b"damaged"
-    plane.before_reply, plane.command, plane.next_sequence = None, "continue", 0
-    plane.events.clear()
-    start("elsewhere", attempt=2)
-    assert finished(plane)
-    assert "cannot be used" in plane.of_type("warning")[0]["message"]
-    assert plane.of_type("metrics")[0]["step"] == 0
-
-
-def test_a_checkpoint_of_another_configuration_is_refused(plane: FakeControlPlane, start: Any) -> None:
-    command_at(plane, "pause", 3)
-    start()
-    plane.before_reply, plane.command, plane.next_sequence = None, "continue", 0
-    start("elsewhere", attempt=2, seed=12)
-    error = plane.of_type("error")[0]
-    assert error["end_reason"] == "checkpoint_mismatch"
-    assert "seed" in error["message"]
 
 
 def test_a_storage_outage_during_training_costs_no_step(plane: FakeControlPlane, start: Any) -> None:

@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from local_models.catalogue import TINY
 from trainer.config import Environment, read_environment
+from trainer.resources import Machine, NoGpu
 
 from tests.trainer.fake_control_plane import FakeControlPlane
 
@@ -25,6 +27,9 @@ SECRET = b"a secret of thirty-two bytes....".ljust(32, b".")
 JOB_ID = "job_0123456789abcdef"
 PLACES = ["harbour", "lighthouse", "museum", "bakery", "station", "library", "garden", "workshop"]
 THINGS = ["lamp", "rope", "ticket", "loaf", "map", "book", "seed", "hammer"]
+
+
+CPU = Machine(torch.device("cpu"), torch.float32, None, 0, 0.0, NoGpu())
 
 
 def wait_until(condition: Callable[[], Any], what: str, timeout_seconds: float = 60.0) -> Any:
@@ -166,3 +171,13 @@ def finished(plane: FakeControlPlane) -> bool:
     return any(
         event["stage"] == "finalization" and event["state"] == "completed" for event in plane.of_type("stage")
     )
+
+
+def command_at(plane: FakeControlPlane, command: str, step: int) -> None:
+    """Give a command in the reply to the batch that reports a step."""
+
+    def decide(route: str, body: dict[str, Any]) -> None:
+        if route == "events" and any(event.get("step", -1) >= step for event in body["events"]):
+            plane.command = command
+
+    plane.before_reply = decide

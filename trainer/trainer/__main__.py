@@ -30,7 +30,7 @@ def recipe(pod: Pod, machine: Machine, hello: Hello) -> None:
     say(data.plan_event(job, prepared), True)
 
     loaded = model.load(job, cache, tokenizer(), machine, max(prepared.lengths), say, check)
-    session = open_session(pod, machine, prepared, loaded, hello.checkpoint)
+    session = open_session(pod, machine, prepared, loaded, hello)
     ended_by = train.train(session)
 
     folder = pod.folder / "artifacts"
@@ -66,6 +66,8 @@ def main() -> int:
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s"
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # It warns of a faster kernel that only a hub has, on every start.
+    logging.getLogger("bitsandbytes.backends.cpu").setLevel(logging.ERROR)
     environment = None
     try:
         environment = config.read_environment(config.system_environment())

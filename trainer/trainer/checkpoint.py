@@ -7,6 +7,7 @@ manifest's checksums tell when storage or a disk changed it later.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -65,13 +66,14 @@ def folder_name(step: int) -> str:
     return f"step-{step:06d}"
 
 
-def pins(job: Job, image_digest: str | None) -> dict[str, Any]:
+def pins(job: Job, image_digest: str | None, optimizer: str) -> dict[str, Any]:
     """What must be the same for a resumed run to be the same run."""
     chosen = json.dumps(vars(job.hyperparameters), sort_keys=True, default=list)
     return {
         "dataset_sha256": job.dataset.sha256,
         "base_model": f"{job.base_model.hub_id}@{job.base_model.revision}",
         "quantization": job.quantization,
+        "optimizer": optimizer,
         "seed": job.seed,
         "hyperparameters_sha256": hashlib.sha256(chosen.encode()).hexdigest(),
         "trainer_version": __version__,
@@ -108,8 +110,11 @@ def save(
     generators: RandomState,
     pinned: dict[str, Any],
 ) -> Checkpoint:
-    """Write the checkpoint of `progress.step` below `root`. Replaces an older one of the same step."""
+    """Write the checkpoint of `progress.step` below `root`. A whole one of the same step is that state already:
+    it stays, since taking it away first would leave a moment with neither."""
     final = root / folder_name(progress.step)
+    with contextlib.suppress(CheckpointDamagedError):
+        return open_checkpoint(final)
     temporary = root / f"{final.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)

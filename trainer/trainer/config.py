@@ -16,6 +16,7 @@ from trainer.errors import BadConfigurationError
 from trainer.fields import Fields
 
 RATE_LIMITS = (1e-5, 1e-3)
+OPTIMIZERS = ("adamw", "adamw_8bit")
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Job:
     hourly_rate_usd: Decimal
     spent_usd: Decimal
     batching: str | None
+    optimizer: str | None
     report_interval_seconds: float
     watched_interval_seconds: float
     dead_man_seconds: float
@@ -189,6 +191,7 @@ def parse_job(text: str) -> Job:
         hourly_rate_usd=gpu.money("hourly_rate_usd"),
         spent_usd=fields.money("spent_usd"),
         batching=fields.choice("batching", ("packed", "padded")) if fields.has("batching") else None,
+        optimizer=fields.choice("optimizer", OPTIMIZERS) if fields.has("optimizer") else None,
         report_interval_seconds=report.number("interval_seconds", 0.01, default=15.0),
         watched_interval_seconds=report.number("watched_interval_seconds", 0.01, default=5.0),
         dead_man_seconds=report.number("dead_man_seconds", 0.01, default=900.0),

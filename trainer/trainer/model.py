@@ -108,6 +108,12 @@ def _load_base(job: Job, folder: Path, machine: Machine) -> Any:
             "Delete its folder from the model volume so that it is downloaded again, then retry the job."
         ) from error
     base.config.use_cache = False
+    module: Any
+    for module in base.modules():
+        # On some CPUs bitsandbytes repacks 4-bit weights at the first evaluation, and rounds their scales on the way
+        # there and back: the base would be another one after each validation, and differ in a resumed run.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     return base
 
 

@@ -28,10 +28,12 @@ MAX_BACKOFF_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Hello:
-    """The control plane's answer to a starting process."""
+    """The control plane's answer to a starting process: its number within the attempt, the stored checkpoints it may
+    continue from, newest first, and losses already reported for steps after them."""
 
     incarnation: int
-    checkpoint: dict[str, Any] | None
+    checkpoints: list[dict[str, Any]]
+    reported_losses: dict[int, float]
 
 
 class Reporter:
@@ -79,7 +81,12 @@ class Reporter:
             self._failures = 0
             self._incarnation = int(reply["incarnation"])
             self._heard(reply)
-            return Hello(self._incarnation, reply["checkpoint"])
+            newest = reply["checkpoint"]
+            return Hello(
+                self._incarnation,
+                [*([newest] if newest else []), *reply.get("earlier_checkpoints", [])],
+                {int(step): float(loss) for step, loss in reply.get("reported_losses", [])},
+            )
         return None
 
     def start(self) -> None:

@@ -21,6 +21,7 @@ from trainer.keeper import CheckpointKeeper
 from trainer.model import Loaded
 from trainer.pod import Pod
 from trainer.progress import Progress
+from trainer.report import Hello
 from trainer.resources import Machine
 from trainer.state import RandomState
 
@@ -66,10 +67,18 @@ class Session:
             )
 
 
+def optimizer_name(job: Job, machine: Machine) -> str:
+    """What the job file asks for; else 8-bit moments beside 4-bit weights on a GPU, where their memory matters."""
+    if job.optimizer is not None:
+        return job.optimizer
+    return "adamw_8bit" if machine.on_gpu and job.quantization == "nf4" else "adamw"
+
+
 def make_optimizer(job: Job, loaded: Loaded, machine: Machine) -> torch.optim.Optimizer:
-    """AdamW; with 8-bit moments beside 4-bit weights on a GPU, where its memory matters."""
+    """AdamW over the adapters. The 8-bit one keeps the moments of tensors under 4,096 elements in fp32, as
+    bitsandbytes does by itself: they are small and quantise badly."""
     rate, decay = job.hyperparameters.learning_rate, job.hyperparameters.weight_decay
-    if machine.on_gpu and job.quantization == "nf4":
+    if optimizer_name(job, machine) == "adamw_8bit":
         from bitsandbytes.optim.adamw import AdamW8bit
 
         optimizer: torch.optim.Optimizer = AdamW8bit(loaded.trainable, lr=rate, weight_decay=decay)  # type: ignore[no-untyped-call]
@@ -77,18 +86,16 @@ def make_optimizer(job: Job, loaded: Loaded, machine: Machine) -> torch.optim.Op
     return torch.optim.AdamW(loaded.trainable, lr=rate, weight_decay=decay)
 
 
-def open_session(
-    pod: Pod, machine: Machine, prepared: Prepared, loaded: Loaded, offered: dict[str, Any] | None
-) -> Session:
+def open_session(pod: Pod, machine: Machine, prepared: Prepared, loaded: Loaded, hello: Hello) -> Session:
     """Start at step 0 or resume; the checkpoint keeper runs from here on."""
     job, say = pod.job, pod.report.say
     optimizer = make_optimizer(job, loaded, machine)
-    pinned = checkpoint.pins(job, pod.environment.image_digest)
+    pinned = checkpoint.pins(job, pod.environment.image_digest, optimizer_name(job, machine))
     root = pod.folder / "checkpoints"
     keeper = CheckpointKeeper(
         root, pod.transfers, say, job.checkpoint_every_steps, job.checkpoint_every_seconds
     )
-    start = resume.begin(job, pod.folder, offered, pod.transfers, loaded, optimizer, prepared, pinned, say)
+    start = resume.begin(job, pod.folder, hello, pod.transfers, loaded, optimizer, prepared, pinned, say)
     keeper.start(start.progress.step, start.stored_step)
     session = Session(
         job=job,

@@ -3,6 +3,7 @@ JSON."""
 
 from __future__ import annotations
 
+import copy
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -80,27 +81,37 @@ def random_from_parts(tensors: dict[str, torch.Tensor], rest: dict[str, Any]) ->
 
 
 def optimizer_to_parts(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Tensors (as optimizer.{parameter}.{name}) and the plain values of an optimizer's state."""
+    """Tensors (as optimizer.{parameter}/{name}, deeper where the state is nested) and the plain values of an
+    optimizer's state. The 8-bit one keeps its quantised moments one level down."""
     content = optimizer.state_dict()
     tensors: dict[str, torch.Tensor] = {}
-    values: dict[str, dict[str, Any]] = {}
-    for index, entries in content["state"].items():
-        values[str(index)] = {}
-        for name, value in entries.items():
-            if isinstance(value, torch.Tensor):
-                tensors[f"optimizer.{index}.{name}"] = value.detach().cpu().contiguous()
-            else:
-                values[str(index)][name] = value
+    values = _split(content["state"], "optimizer.", tensors)
     return tensors, {"values": values, "groups": content["param_groups"]}
+
+
+def _split(entries: dict[Any, Any], place: str, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """The entries without their tensors, which go into `tensors` under their path."""
+    plain: dict[str, Any] = {}
+    for name, value in entries.items():
+        if isinstance(value, torch.Tensor):
+            # A copy: several parameters may share one table, and safetensors refuses shared memory.
+            tensors[f"{place}{name}"] = value.detach().cpu().contiguous().clone()
+        else:
+            plain[str(name)] = _split(value, f"{place}{name}/", tensors) if isinstance(value, dict) else value
+    return plain
 
 
 def optimizer_from_parts(
     optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], rest: dict[str, Any]
 ) -> None:
     """Load what optimizer_to_parts wrote."""
-    state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in rest["values"].items()}
+    values = copy.deepcopy(rest["values"])
     for key, tensor in tensors.items():
         if key.startswith("optimizer."):
-            _, index, name = key.split(".", 2)
-            state.setdefault(int(index), {})[name] = tensor
+            *folders, name = key.removeprefix("optimizer.").split("/")
+            entry = values
+            for folder in folders:
+                entry = entry.setdefault(folder, {})
+            entry[name] = tensor
+    state = {int(index): entry for index, entry in values.items()}
     optimizer.load_state_dict({"state": state, "param_groups": rest["groups"]})

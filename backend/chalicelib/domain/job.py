@@ -83,6 +83,10 @@ class Ending:
     at: datetime
 
 
+# Kept beside the newest one; each has all it takes to continue.
+EARLIER_CHECKPOINTS = 2
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFile:
     name: str
@@ -92,7 +96,8 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The newest verified checkpoint. path: under jobs/{job}/attempts/{attempt}/."""
+    """A verified checkpoint. path: under jobs/{job}/attempts/{attempt}/. revision: of the progress row when it was
+    announced; points of later steps came after that of the checkpoint before."""
 
     step: int
     attempt: int
@@ -100,6 +105,7 @@ class Checkpoint:
     files: tuple[StoredFile, ...]
     at: datetime
     reason: str = "interval"
+    revision: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -139,6 +145,8 @@ class Job:
     end_detail: str = ""
     cancellation: Cancellation | None = None
     checkpoint: Checkpoint | None = None
+    # Before the newest, newest first: what a run falls back to when the newest turns out to be damaged.
+    earlier_checkpoints: tuple[Checkpoint, ...] = ()
     cost_usd: Decimal | None = None
     cleanup_pending: bool = False
     model_id: str | None = None
@@ -199,6 +207,14 @@ def enter_stage(job: Job, stage: Stage, now: datetime) -> Job:
     if status in {JobStatus.PROVISIONING, JobStatus.RECOVERING}:
         status = JobStatus.RUNNING
     return replace(job, status=status, stage=stage, started_at=job.started_at or now, changed_at=now)
+
+
+def keep_checkpoint(job: Job, newest: Checkpoint, now: datetime) -> Job:
+    """A newer verified checkpoint. Those of its step and beyond were left behind by a run that fell back to before
+    them."""
+    known = (*((job.checkpoint,) if job.checkpoint else ()), *job.earlier_checkpoints)
+    earlier = tuple(each for each in known if each.step < newest.step)[:EARLIER_CHECKPOINTS]
+    return replace(job, checkpoint=newest, earlier_checkpoints=earlier, changed_at=now)
 
 
 def begin_recovery(job: Job, now: datetime) -> Job:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from chalicelib.domain import certificate
 from chalicelib.domain.errors import StaleAttempt
 from chalicelib.domain.metrics import COLUMNS, EXTRA, merge
 from chalicelib.domain.progress import STAGE_REACHED, LogEvent, Progress, Reached, StageRecord, check_money
@@ -205,22 +206,10 @@ def _resume_evidence(folded: Folded, event: Event, at: datetime) -> None:
     pairs = [
         (step["before"], step["after"]) for step in event["steps"] if "before" in step and "after" in step
     ]
-    gap = max((abs(before - after) for before, after in pairs), default=None)
-    if gap is None:
-        verdict = "state hash only"
-    elif gap == 0:
-        verdict = "exact"
-    else:
-        verdict = "within tolerance" if gap <= 1e-2 else "diverged"
-    certificate = {
-        "resumed_from_step": event["resumed_from_step"],
-        "verdict": verdict,
-        "steps_compared": len(pairs),
-        "largest_difference": gap,
-        "state_sha256": event.get("state_sha256"),
-    }
-    folded.progress = replace(folded.progress, certificate=certificate)
-    folded.say(at, "info", f"Resumed from step {event['resumed_from_step']}: {verdict}", certificate)
+    found = certificate.of_resume(int(event["resumed_from_step"]), pairs, event.get("state_sha256"))
+    folded.say(at, "info", f"Resumed from step {event['resumed_from_step']}: {found['verdict']}", found)
+    whole = certificate.of_run(folded.progress.certificate, found)
+    folded.progress = replace(folded.progress, certificate=whole)
 
 
 def _told(folded: Folded, event: Event, at: datetime) -> None:

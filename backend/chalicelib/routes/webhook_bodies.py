@@ -207,7 +207,9 @@ class Upload(_Part):
     sha256: Sha256
 
 
-Download = Annotated[StrictStr, Field(pattern=r"^(dataset|checkpoint/[A-Za-z0-9][A-Za-z0-9._-]{0,120})$")]
+Download = Annotated[
+    StrictStr, Field(pattern=r"^(dataset|checkpoint/(step-[0-9]{6}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,120})$")
+]
 
 
 class UrlsBody(PodBody):

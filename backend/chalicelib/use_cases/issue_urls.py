@@ -53,8 +53,12 @@ def issue_urls(
 def _key(job: Job, name: str) -> str:
     if name == "dataset":
         return job.dataset.key
-    file = name.removeprefix("checkpoint/")
-    checkpoint = job.checkpoint
-    if checkpoint is None or file not in {stored.name for stored in checkpoint.files}:
-        raise ValidationFailed({"downloads": [f"The job has no checkpoint file {file}."]})
-    return f"{attempt_prefix(job.id, checkpoint.attempt)}{checkpoint.path}/{file}"
+    *folder, file = name.removeprefix("checkpoint/").split("/")
+    offered = [*([job.checkpoint] if job.checkpoint else []), *job.earlier_checkpoints]
+    if not folder:
+        offered = offered[:1]
+    for checkpoint in offered:
+        at_step = not folder or folder == [f"step-{checkpoint.step:06d}"]
+        if at_step and file in {stored.name for stored in checkpoint.files}:
+            return f"{attempt_prefix(job.id, checkpoint.attempt)}{checkpoint.path}/{file}"
+    raise ValidationFailed({"downloads": [f"The job has no checkpoint file {'/'.join([*folder, file])}."]})

@@ -82,7 +82,7 @@ def _carry_over(job_id: str, folded: Folded, inbox: Inbox, now: datetime) -> Non
     for checkpoint in folded.checkpoints:
         problem = _missing(job_id, folded.progress.attempt, checkpoint, inbox.files)
         if problem is None:
-            _move_pointer(job_id, folded.progress.attempt, checkpoint, inbox.jobs, now)
+            _move_pointer(job_id, folded.progress, checkpoint, inbox.jobs, now)
         else:
             _warn(folded, now, problem)
     if folded.new_stage is not None:
@@ -107,19 +107,25 @@ def _missing(job_id: str, attempt: int, checkpoint: Checkpointed, files: Files) 
     return None
 
 
-def _move_pointer(job_id: str, attempt: int, checkpoint: Checkpointed, jobs: JobStore, now: datetime) -> None:
+def _move_pointer(
+    job_id: str, row: Progress, checkpoint: Checkpointed, jobs: JobStore, now: datetime
+) -> None:
+    attempt = row.attempt
     files = tuple(
         StoredFile(str(file["name"]), int(file["size_bytes"]), str(file["sha256"]))
         for file in checkpoint.files
     )
-    newest = Checkpoint(checkpoint.step, attempt, checkpoint.path, files, checkpoint.at, checkpoint.reason)
+    newest = Checkpoint(
+        checkpoint.step, attempt, checkpoint.path, files, checkpoint.at, checkpoint.reason, row.revision
+    )
 
     def move(job: Job) -> Job:
         present = job.checkpoint
         older = present is not None and (present.attempt, present.step) > (attempt, checkpoint.step)
-        if job.attempt != attempt or older or present == newest:
+        same = present is not None and replace(newest, revision=present.revision) == present
+        if job.attempt != attempt or older or same:
             return job
-        return replace(job, checkpoint=newest, changed_at=now)
+        return transitions.keep_checkpoint(job, newest, now)
 
     change_job(jobs, job_id, move)
 

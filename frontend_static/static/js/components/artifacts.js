@@ -15,12 +15,21 @@ export function attemptsCard(job) {
     ${job.attempts.length ? html`<ul>${job.attempts.map(attemptRow)}</ul>` : html`<p class="pad muted small">No GPU has been rented for this job.</p>`}</section>`;
 }
 
+const VERDICTS = {
+  exact: ['success', 'shield-check', 'Exact'],
+  'state hash only': ['neutral', 'shield-check', 'State verified'],
+  'within tolerance': ['warning', 'shield-check', 'Within tolerance'],
+  diverged: ['danger', 'triangle-alert', 'Diverged'],
+};
+
 function certificateCard(certificate) {
   if (!certificate) return nothing;
-  const plainValue = (value) => (typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value));
-  return html`<section class="card" aria-labelledby="certificate-title"><header><h2 id="certificate-title">Resume certificate</h2><span class="badge" data-tone="success">${icon('shield-check', 'sm')}Verified</span></header>
-    <div class="body stack-2">${certificate.sentence ? html`<p>${certificate.sentence}</p>` : nothing}
-    ${keyValues(Object.entries(certificate).filter(([name, value]) => name !== 'sentence' && value !== null).map(([name, value]) => [name.replaceAll('_', ' '), plainValue(value)]))}</div></section>`;
+  const [tone, mark, word] = VERDICTS[certificate.verdict] ?? VERDICTS['state hash only'];
+  return html`<section class="card" aria-labelledby="certificate-title"><header><h2 id="certificate-title">Resume certificate</h2><span class="badge" data-tone=${tone}>${icon(mark, 'sm')}${word}</span></header>
+    <div class="body stack-2"><p>${certificate.sentence}</p>
+    ${keyValues([['Resumes', count(certificate.resumes ?? 1)], ['Last resumed from step', count(certificate.resumed_from_step)], ['Steps compared', count(certificate.steps_compared)],
+      ['Largest difference in loss', certificate.largest_difference === null ? '–' : String(certificate.largest_difference)],
+      ['SHA-256 of the restored state', html`<span class="mono">${certificate.state_sha256 ?? '–'}</span>`]])}</div></section>`;
 }
 
 /**

@@ -1,11 +1,14 @@
 """Renders a conversation with the model's own chat template and marks the tokens the loss is taken on.
 
 Assistant tokens are found by the template's generation markers where it has them; otherwise by rendering the
-conversation up to each assistant turn with and without it and comparing character positions.
+conversation up to each assistant turn with and without it and comparing character positions. Templates that write
+earlier turns differently once others follow (some drop a turn's reasoning) are compared another way: what of the whole
+text changes when only the words of one assistant turn do.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +19,31 @@ from jinja2.exceptions import TemplateError
 from trainer.errors import BadDatasetError, ModelUnavailableError
 from trainer.rows import Conversation, Message
 
+# Some templates write today's date into the prompt. A run that is resumed tomorrow must read the same tokens, so for
+# them it is always the day that Llama's own template names where it has no clock.
+PROMPT_DAY = {
+    "%d": "26",
+    "%b": "Jul",
+    "%B": "July",
+    "%m": "07",
+    "%Y": "2024",
+    "%y": "24",
+    "%A": "Friday",
+    "%a": "Fri",
+}
+FIXED_CLOCK = (
+    "{%- macro strftime_now(pattern) -%}{{ pattern"
+    + "".join(f" | replace('{code}', '{value}')" for code, value in PROMPT_DAY.items())
+    + " }}{%- endmacro -%}"
+)
+# Private-use characters: in no conversation, so that nothing before or after a turn can be mistaken for its words.
+STAND_IN = "\ue0f0\ue0f1"
+PROBE: tuple[Message, ...] = (
+    {"role": "user", "content": "a"},
+    {"role": "assistant", "content": "b"},
+    {"role": "user", "content": "c"},
+    {"role": "assistant", "content": "d"},
+)
 GENERATION_MARKER = re.compile(r"\{%-?\+?\s*generation\s*[-+]?%\}")
 
 
@@ -49,7 +77,10 @@ class ChatRenderer:
             )
         self._tokenizer = tokenizer
         self._model_name = model_name
+        self._template = (FIXED_CLOCK if "strftime_now" in template else "") + template
         self._has_markers = bool(GENERATION_MARKER.search(template))
+        self._special = sorted(tokenizer.all_special_tokens, key=len, reverse=True)
+        self._spans = self._spans_by_prefix if self._keeps_prefixes() else self._spans_by_difference
         self.folded_systems = 0
 
     def example(self, conversation: Conversation, max_tokens: int) -> Example | None:
@@ -107,15 +138,40 @@ class ChatRenderer:
         )
 
     def _mask(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
+        full = self._text(messages)
+        _require_all(messages, full)
         if not self._has_markers:
-            return self._mask_by_prefix(messages)
+            return self._mask_by_spans(messages, full)
         encoded = self._tokenizer.apply_chat_template(
-            list(messages), tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+            list(messages),
+            tokenize=True,
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+            chat_template=self._template,
         )
         return list(encoded["input_ids"]), [bool(flag) for flag in encoded["assistant_masks"]]
 
-    def _mask_by_prefix(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
-        full = self._text(messages)
+    def _mask_by_spans(self, messages: Sequence[Message], full: str) -> tuple[list[int], list[bool]]:
+        spans = self._spans(messages, full)
+        encoded = self._tokenizer(full, add_special_tokens=False, return_offsets_mapping=True)
+        supervised = [
+            any(start <= left and right <= end and right > left for start, end in spans)
+            for left, right in encoded["offset_mapping"]
+        ]
+        return list(encoded["input_ids"]), supervised
+
+    def _keeps_prefixes(self) -> bool:
+        """Whether the template writes a turn the same way whatever follows it."""
+        try:
+            self._spans_by_prefix(PROBE, self._text(PROBE))
+        except _NotPrefixPreservingError:
+            return False
+        except TemplateError:
+            # It refuses these turns for a reason of its own; real ones will be told about with their line.
+            return True
+        return True
+
+    def _spans_by_prefix(self, messages: Sequence[Message], full: str) -> list[tuple[int, int]]:
         spans: list[tuple[int, int]] = []
         for position, message in enumerate(messages):
             if message["role"] != "assistant":
@@ -126,22 +182,51 @@ class ChatRenderer:
                 raise _NotPrefixPreservingError(f"it changes earlier text when turn {position + 1} is added")
             # The line break after an end-of-turn token belongs to the template; a model stops before it.
             spans.append((len(before), len(through.rstrip("\n"))))
-        encoded = self._tokenizer(full, add_special_tokens=False, return_offsets_mapping=True)
-        supervised = [
-            any(start <= left and right <= end and right > left for start, end in spans)
-            for left, right in encoded["offset_mapping"]
-        ]
-        return list(encoded["input_ids"]), supervised
+        return spans
+
+    def _spans_by_difference(self, messages: Sequence[Message], full: str) -> list[tuple[int, int]]:
+        """Each assistant turn's words as they stand in the whole text, with the token that ends the turn."""
+        spans: list[tuple[int, int]] = []
+        for position, message in enumerate(messages):
+            if message["role"] != "assistant":
+                continue
+            other = [*messages[:position], {**message, "content": STAND_IN}, *messages[position + 1 :]]
+            changed = self._text(other)
+            if STAND_IN not in changed:
+                raise _NotPrefixPreservingError(f"it leaves out what turn {position + 1} says")
+            start = _alike(full, changed)
+            end = len(full) - _alike(full[start:][::-1], changed[start:][::-1])
+            ending = next((each for each in self._special if full.startswith(each, end)), "")
+            spans.append((start, end + len(ending)))
+        return spans
 
     def _text(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
         text: str = self._tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+            list(messages),
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            chat_template=self._template,
         )
         return text
 
 
+def _alike(one: str, other: str) -> int:
+    """How many characters two texts have in common from their start."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
 class _NotPrefixPreservingError(Exception):
-    """The template rewrites earlier turns, so positions cannot be compared."""
+    """The template rewrites earlier turns or leaves one out, so positions cannot be compared."""
+
+
+def _require_all(messages: Sequence[Message], full: str) -> None:
+    """A template that knows no tool or system turns may drop them without a word; the answers to them would then be
+    learned as answers to something else."""
+    for position, message in enumerate(messages):
+        said = message["content"].strip()
+        if message["role"] != "assistant" and said not in full and json.dumps(said)[1:-1] not in full:
+            raise _NotPrefixPreservingError(f"it leaves out turn {position + 1} (role {message['role']})")
 
 
 def _fold_system(messages: Sequence[Message]) -> list[Message]:

@@ -32,15 +32,15 @@ def test_a_job_goes_from_dataset_to_queue(site: Site, open_page: Opener) -> None
 
 
 def test_nothing_can_be_reviewed_before_a_dataset_is_chosen(site: Site, open_page: Opener) -> None:
-    page = open_page("/training-jobs/new")
+    page = open_page()
+    page.clock.set_fixed_time("2026-11-22T12:00:00Z")
+    page.goto(f"{site.origin}/training-jobs/new")
     expect(page.locator("#review")).to_be_disabled()
     rejected = page.locator("label", has_text="Broken export").locator("input")
     expect(rejected).to_be_disabled()
     page.locator("label", has_text="Elena Morales Financial").click()
     expect(page.locator("#estimate-total")).to_have_text("$4.20 – $6.02")
-    expect(page.get_by_label("Job name")).to_have_value(
-        "Elena Morales Financial - Balanced - 2026-11-22", timeout=1
-    )
+    expect(page.get_by_label("Job name")).to_have_value("Elena Morales Financial - Balanced - 2026-11-22")
 
 
 def test_a_change_updates_the_estimate_and_says_by_how_much(site: Site, open_page: Opener) -> None:

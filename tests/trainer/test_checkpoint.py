@@ -13,13 +13,13 @@ import torch
 from trainer.checkpoint import CheckpointDamagedError
 from trainer.config import parse_job
 from trainer.errors import CheckpointMismatchError
-from trainer.memory import BatchChoice
-from trainer.model import Loaded, add_adapters
+from trainer.model import Loaded, add_adapters, memory_plan
 from trainer.progress import Progress
 from trainer.state import capture_random, restore_random
+from trainer.training_memory import BatchChoice
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tests.trainer.trainer_support import job_file
+from tests.trainer.trainer_support import CPU, job_file
 from trainer import checkpoint
 
 
@@ -29,7 +29,8 @@ def small_model(job: Any) -> Loaded:
         vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2
     )
     peft = add_adapters(LlamaForCausalLM(config), job)
-    return Loaded(peft, peft.get_base_model(), None, BatchChoice(1, False, 0, True))
+    plan = memory_plan(job, config, CPU)
+    return Loaded(peft, peft.get_base_model(), None, BatchChoice(1, False, 0, True), plan)
 
 
 def take_steps(loaded: Loaded, optimizer: torch.optim.Optimizer, count: int) -> None:

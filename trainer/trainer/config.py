@@ -105,6 +105,12 @@ class Job:
     watched_interval_seconds: float
     dead_man_seconds: float
 
+    def optimizer_on(self, gpu: bool) -> str:
+        """What the job file asks for; else 8-bit moments beside 4-bit weights on a GPU, where their memory matters."""
+        if self.optimizer is not None:
+            return self.optimizer
+        return "adamw_8bit" if gpu and self.quantization == "nf4" else "adamw"
+
 
 @dataclass(frozen=True)
 class Environment:

@@ -8,8 +8,6 @@ import threading
 import traceback
 from collections.abc import Callable
 
-import torch
-
 from trainer import events
 from trainer.config import Environment
 from trainer.dead_man import PodIdentity, delete_own_pod
@@ -23,7 +21,7 @@ from trainer.errors import (
 )
 from trainer.pod import Pod
 from trainer.report import Hello
-from trainer.resources import Machine
+from trainer.resources import Machine, is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +84,7 @@ def as_trainer_error(error: Exception) -> TrainerError:
     """Give any exception an end reason and a sentence."""
     if isinstance(error, TrainerError):
         return error
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    if is_out_of_memory(error):
         return MemoryExhaustedError(
             "Memory ran out. Choose a GPU with more memory, a smaller model, or a shorter maximum "
             "sequence length."

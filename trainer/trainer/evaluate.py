@@ -15,7 +15,7 @@ from trainer.chat import ChatRenderer, Example
 from trainer.config import Job
 from trainer.data import Prepared
 from trainer.model import Loaded
-from trainer.resources import Machine
+from trainer.resources import Machine, is_out_of_memory
 from trainer.rows import Conversation, Message
 
 BRIEF_CONVERSATIONS = 16
@@ -64,7 +64,26 @@ def row_losses(
     with_adapter: bool,
     check: Callable[[], None],
 ) -> list[RowLoss]:
-    """Loss of every example, in order. Uses no random number and leaves the model in training mode."""
+    """Loss of every example, in order. Uses no random number and leaves the model in training mode.
+
+    Where memory runs out it starts again with half as many conversations at a time.
+    """
+    try:
+        return _row_losses(loaded, examples, machine, micro_batch, with_adapter, check)
+    except RuntimeError as error:
+        if micro_batch <= 1 or not is_out_of_memory(error):
+            raise
+    return row_losses(loaded, examples, machine, micro_batch // 2, with_adapter, check)
+
+
+def _row_losses(
+    loaded: Loaded,
+    examples: Sequence[Example],
+    machine: Machine,
+    micro_batch: int,
+    with_adapter: bool,
+    check: Callable[[], None],
+) -> list[RowLoss]:
     lengths = [len(example) for example in examples]
     rows = [(0.0, 0)] * len(examples)
     order = sorted(range(len(examples)), key=lambda index: lengths[index])

@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-# Large enough for full matrix products; a vocabulary of 128 thousand then takes half a GB of logits.
-HEAD_CHUNK_TOKENS = 1024
+from trainer.training_memory import HEAD_CHUNK_TOKENS
 
 
 class _LoraLinear(torch.autograd.Function):
@@ -145,15 +144,19 @@ class _HeadLoss(torch.autograd.Function):
                 slope = 1 - logits * logits
                 logits = logits.mul_(softcap)
             wanted = targets[rows, None]
-            norm = logits.logsumexp(-1, keepdim=True)
-            total += (norm - logits.gather(-1, wanted)).sum()
-            if gradient is None:
-                continue
-            shares = logits.sub_(norm).exp_()
-            shares.scatter_add_(-1, wanted, torch.full_like(wanted, -1, dtype=shares.dtype))
-            if softcap:
-                shares = shares.mul_(slope)
-            gradient[rows] = shares.to(weight.dtype) @ weight
+            # In place from here on: the logits are the largest tensor of a step, and no second one is made of them.
+            right = logits.gather(-1, wanted)
+            highest = logits.amax(-1, keepdim=True)
+            shares = logits.sub_(highest).exp_()
+            sums = shares.sum(-1, keepdim=True)
+            total += (sums.log() + highest - right).sum()
+            if gradient is not None:
+                shares = shares.div_(sums)
+                shares.scatter_add_(-1, wanted, torch.full_like(wanted, -1, dtype=shares.dtype))
+                if softcap:
+                    shares = shares.mul_(slope)
+                gradient[rows] = shares.to(weight.dtype) @ weight
+            del logits, shares
         ctx.save_for_backward(gradient)
         return total
 

@@ -6,8 +6,10 @@ import torch
 
 from trainer import batches, events, loss
 from trainer.errors import MemoryExhaustedError, StoppedError
+from trainer.resources import GIB, is_out_of_memory
 from trainer.session import Session
 from trainer.state import restore_random
+from trainer.training_memory import SAFE_SHARE, longest_that_fits, needed_bytes
 
 # Where a longer packed row gains nothing more: on a GPU its matrix products are as large as they need to be (and a
 # dense mask, where a model needs one, would outweigh packing); on a CPU its activations would leave the cache.
@@ -19,7 +21,9 @@ def accumulate(session: Session, indices: list[int]) -> tuple[float, int, int]:
     """Accumulate a step's gradients; on the first lack of memory repeat it in micro-batches half as large."""
     try:
         return _backward(session, indices)
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         if session.halved or session.progress.micro_batch <= 1:
             raise _out_of_memory(session) from error
     session.halved = True
@@ -35,17 +39,27 @@ def accumulate(session: Session, indices: list[int]) -> tuple[float, int, int]:
     session.say(events.note("warning", message, "micro_batch_halved"), True)
     try:
         return _backward(session, indices)
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         raise _out_of_memory(session) from error
 
 
 def _out_of_memory(session: Session) -> MemoryExhaustedError:
+    """What to change, with the numbers of the estimate."""
+    plan, micro_batch = session.loaded.plan, session.progress.micro_batch
+    longest = max(session.prepared.lengths)
+    needed = needed_bytes(plan, micro_batch * longest, True) / SAFE_SHARE
+    # The estimate was too small by an unknown amount, so the advice leaves a quarter more room.
+    shorter = longest_that_fits(plan, longest - 1, session.loaded.room_bytes * 3 // 4)
+    advice = f"a maximum sequence length of {shorter}, " if shorter else "a shorter maximum sequence length, "
     return MemoryExhaustedError(
-        f"GPU memory ran out at step {session.progress.step + 1} even with micro-batches of "
-        f"{session.progress.micro_batch}. "
-        "Choose a GPU with more memory, 4-bit quantization, a smaller model, a lower rank, or a shorter "
-        "maximum sequence length.",
-        micro_batch=session.progress.micro_batch,
+        f"GPU memory ran out at step {session.progress.step + 1} even with micro-batches of {micro_batch}. "
+        f"The estimate for the longest conversation ({longest} tokens) is {needed / GIB:.1f} GB of "
+        f"{session.loaded.room_bytes / GIB:.1f} GB. "
+        f"Choose a GPU with more memory, {advice}4-bit quantization, a smaller model, or a lower rank.",
+        micro_batch=micro_batch,
+        estimated_gb=round(needed / GIB, 2),
     )
 
 

@@ -13,23 +13,34 @@ import torch
 from trainer import attention, events, fused
 from trainer.config import Job
 from trainer.errors import BadConfigurationError, MemoryExhaustedError, ModelUnavailableError
-from trainer.memory import BatchChoice, ModelShape, choose_batch
 from trainer.model_cache import ModelCache
-from trainer.resources import GIB, Machine
+from trainer.resources import GIB, Machine, is_out_of_memory
+from trainer.training_memory import (
+    CPU_FIXED_BYTES,
+    GPU_FIXED_BYTES,
+    BatchChoice,
+    Plan,
+    Shape,
+    choose_batch,
+)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Loaded:
-    """A model ready to train. `core` is the causal model with adapters injected, `peft` the wrapper around
-    it. `bounded`: it runs our attention, which keeps packed conversations apart without a mask; `packed`: a new
-    run packs conversations into rows."""
+    """A model ready to train. `core` is the causal model with adapters injected, `peft` the wrapper around it.
+
+    `plan` and `room_bytes` are what the memory estimate knew. `bounded`: it runs our attention, which keeps packed
+    conversations apart without a mask; `packed`: a new run packs conversations into rows.
+    """
 
     peft: Any
     core: Any
     tokenizer: Any
     batch: BatchChoice
+    plan: Plan
+    room_bytes: int = 0
     bounded: bool = False
     packed: bool = False
 
@@ -68,13 +79,16 @@ def load(
     say(events.stage("model_loading", f"Initializing LoRA adapters (rank={rank})...", 0.8), True)
     peft = add_adapters(base, job)
     say(events.stage("model_loading", "Preparing training pipeline...", 0.95), False)
-    batch = _fit(job, peft, machine, longest_tokens)
+    plan = memory_plan(job, peft.get_base_model().config, machine)
+    # The base model is in memory already, so its bytes are added back to what is free.
+    room = machine.free_bytes() + sum(each.numel() * each.element_size() for each in peft.parameters())
+    batch = _fit(job, plan, room, longest_tokens)
     fused.fuse_adapters(peft)
     core = peft.get_base_model()
     bounded = bound_attention(core)
     # Without our attention a packed row needs a mask of its length squared, which only a GPU makes up for.
     packed = job.batching == "packed" if job.batching else bounded or machine.on_gpu
-    loaded = Loaded(peft, core, tokenizer, batch, bounded, packed)
+    loaded = Loaded(peft, core, tokenizer, batch, plan, room, bounded, packed)
     if batch.gradient_checkpointing:
         loaded.core.activation_checkpointing_enable({"use_reentrant": False})
     message = f"Model loading complete (model cache {'hit' if cached else 'miss'})"
@@ -97,7 +111,9 @@ def _load_base(job: Job, folder: Path, machine: Machine) -> Any:
         )
     try:
         base = AutoModelForCausalLM.from_pretrained(folder, **arguments)
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         raise MemoryExhaustedError(
             f"{job.base_model.name} does not fit this GPU's memory. Choose a GPU with more memory or a "
             "smaller model."
@@ -158,33 +174,36 @@ def add_adapters(base: Any, job: Job) -> Any:
     return model
 
 
-def shape_of(config: Any) -> ModelShape:
+def shape_of(config: Any) -> Shape:
     """The sizes that decide memory, from a transformers configuration."""
     heads = config.num_attention_heads
     head_size = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return ModelShape(
+    return Shape(
         hidden=config.hidden_size,
         layers=config.num_hidden_layers,
         intermediate=config.intermediate_size,
+        attention=heads * head_size,
         key_value=(getattr(config, "num_key_value_heads", None) or heads) * head_size,
         vocabulary=config.vocab_size,
         tied=bool(getattr(config, "tie_word_embeddings", False)),
     )
 
 
-def _fit(job: Job, peft: Any, machine: Machine, longest_tokens: int) -> BatchChoice:
-    """Choose the micro-batch. The base model is in memory already, so its bytes are added back to what is
-    free."""
-    loaded_bytes = sum(parameter.numel() * parameter.element_size() for parameter in peft.parameters())
-    choice = choose_batch(
-        shape_of(peft.get_base_model().config),
+def memory_plan(job: Job, config: Any, machine: Machine) -> Plan:
+    """What the memory estimate of this run is made from."""
+    return Plan(
+        shape_of(config),
         job.hyperparameters.rank,
-        job.quantization == "nf4",
-        2 if machine.on_gpu else 4,
-        longest_tokens,
-        job.hyperparameters.batch_size,
-        machine.free_bytes() + loaded_bytes,
+        job.hyperparameters.target_modules,
+        four_bit=job.quantization == "nf4",
+        eight_bit_optimizer=job.optimizer_on(machine.on_gpu) == "adamw_8bit",
+        value_bytes=2 if machine.on_gpu else 4,
+        fixed_bytes=GPU_FIXED_BYTES if machine.on_gpu else CPU_FIXED_BYTES,
     )
+
+
+def _fit(job: Job, plan: Plan, room_bytes: int, longest_tokens: int) -> BatchChoice:
+    choice = choose_batch(plan, longest_tokens, job.hyperparameters.batch_size, room_bytes)
     if not choice.fits:
         # The estimate errs on the safe side, so the attempt is still made; a real failure is
         # reported with advice.

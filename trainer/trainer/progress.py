@@ -31,6 +31,7 @@ class Progress:
     validated_step: int | None = None
     non_finite_in_a_row: int = 0
     exploding_steps: int = 0
+    on_plateau: bool = False
 
     @property
     def epoch(self) -> float:

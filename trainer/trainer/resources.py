@@ -111,6 +111,13 @@ def inspect_machine() -> Machine:
     )
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of a GPU or of the machine; the CPU's allocator says so in words only."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
 def cpu_threads(requested: str | None, cores: int) -> int:
     """Threads for arithmetic on a CPU.
 

@@ -67,18 +67,11 @@ class Session:
             )
 
 
-def optimizer_name(job: Job, machine: Machine) -> str:
-    """What the job file asks for; else 8-bit moments beside 4-bit weights on a GPU, where their memory matters."""
-    if job.optimizer is not None:
-        return job.optimizer
-    return "adamw_8bit" if machine.on_gpu and job.quantization == "nf4" else "adamw"
-
-
 def make_optimizer(job: Job, loaded: Loaded, machine: Machine) -> torch.optim.Optimizer:
     """AdamW over the adapters. The 8-bit one keeps the moments of tensors under 4,096 elements in fp32, as
     bitsandbytes does by itself: they are small and quantise badly."""
     rate, decay = job.hyperparameters.learning_rate, job.hyperparameters.weight_decay
-    if optimizer_name(job, machine) == "adamw_8bit":
+    if job.optimizer_on(machine.on_gpu) == "adamw_8bit":
         from bitsandbytes.optim.adamw import AdamW8bit
 
         optimizer: torch.optim.Optimizer = AdamW8bit(loaded.trainable, lr=rate, weight_decay=decay)  # type: ignore[no-untyped-call]
@@ -90,7 +83,7 @@ def open_session(pod: Pod, machine: Machine, prepared: Prepared, loaded: Loaded,
     """Start at step 0 or resume; the checkpoint keeper runs from here on."""
     job, say = pod.job, pod.report.say
     optimizer = make_optimizer(job, loaded, machine)
-    pinned = checkpoint.pins(job, pod.environment.image_digest, optimizer_name(job, machine))
+    pinned = checkpoint.pins(job, pod.environment.image_digest, job.optimizer_on(machine.on_gpu))
     root = pod.folder / "checkpoints"
     keeper = CheckpointKeeper(
         root, pod.transfers, say, job.checkpoint_every_steps, job.checkpoint_every_seconds

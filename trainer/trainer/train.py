@@ -115,6 +115,8 @@ def _step(session: Session) -> None:
     _tell(session, step_loss, norm, rate, tokens / max(1e-9, time.monotonic() - started))
     if verdict.warning:
         session.say(events.note("warning", verdict.warning, "loss"), True)
+    if told := watch.plateau(progress):
+        session.say(events.note("warning", told, "plateau"), True)
     if verdict.stop:
         raise DivergedError(verdict.stop, step=progress.step)
 

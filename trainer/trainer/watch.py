@@ -10,6 +10,9 @@ from trainer.progress import Progress
 WINDOW = 10
 MAX_NON_FINITE = 3
 MAX_EXPLODING_STEPS = 20
+PLATEAU_STEPS = 50
+PLATEAU_SHARE = 0.01
+FALLING_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,32 @@ def judge(progress: Progress, loss: float, grad_norm: float) -> Verdict:
             True, warning=f"The loss is rising: its recent mean passed {limit:.2f} at step {step}."
         )
     return Verdict(True)
+
+
+def plateau(progress: Progress) -> str | None:
+    """A warning, once per plateau: the loss no longer falls while many steps are still to be paid for.
+
+    Compared are the mean losses of the last two spans of PLATEAU_STEPS steps, or of an epoch where that is longer, so
+    that the order of the examples does not matter. Call after each step; updates `on_plateau`.
+    """
+    span = max(PLATEAU_STEPS, progress.steps_per_epoch)
+    recent, before = progress.losses[-span:], progress.losses[-2 * span : -span]
+    if len(before) < span or not all(math.isfinite(loss) for loss in (*recent, *before)):
+        return None
+    now, then = sum(recent) / span, sum(before) / span
+    # Falling is more than not being flat, so that noise at the border does not make one plateau many.
+    if now < then * (1 - FALLING_SHARE):
+        progress.on_plateau = False
+    left = progress.total_steps - progress.step
+    if now <= then * (1 - PLATEAU_SHARE) or progress.on_plateau or left < span:
+        return None
+    progress.on_plateau = True
+    best = progress.best_validation_loss
+    seen = "" if best is None else f" The best validation loss so far is {best:.4f}."
+    return (
+        f"The loss is on a plateau: {now:.4f} on average over the last {span} steps, {then:.4f} over those before."
+        f"{seen} Finishing early would save up to {left} steps."
+    )
 
 
 _ADVICE = "Training was stopped to save money. Lower the learning rate or the rank and start again."

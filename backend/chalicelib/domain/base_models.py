@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chalicelib.domain.model_shape import Shape
+from chalicelib.domain.training_memory import Shape
 
 _LLAMA_NOTE = "Accept the licence on the model's hub page and set the organisation's hub token first."
 

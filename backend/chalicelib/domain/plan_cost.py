@@ -23,6 +23,7 @@ from chalicelib.domain.estimate import (
 )
 from chalicelib.domain.gpu import Tier
 from chalicelib.domain.track_record import Correction
+from chalicelib.domain.training_memory import adapter_parameters
 from chalicelib.domain.workload import Workload
 
 CAP_FACTOR = Decimal("1.2")
@@ -127,7 +128,7 @@ def _stored_gb(plan: Plan) -> tuple[Decimal, Decimal]:
     """(kept for a month, downloaded once): the adapter, and the checkpoints beside it."""
     wanted = plan.configuration
     values = wanted.hyperparameters
-    count = memory.adapter_parameters(plan.model.shape, values.rank, values.target_modules)
+    count = adapter_parameters(plan.model.shape, values.rank, values.target_modules)
     adapter = count * _BYTES_PER_ADAPTER_PARAMETER
     checkpoint = adapter + count * _OPTIMIZER_BYTES_PER_PARAMETER.get(wanted.quantization, 8)
     return (adapter + _CHECKPOINTS_KEPT * checkpoint) / _GB, adapter / _GB

@@ -1,0 +1,1 @@
+../../../trainer/trainer/training_memory.py

@@ -16,6 +16,7 @@ from trainer.errors import BadConfigurationError
 from trainer.fields import Fields
 
 RATE_LIMITS = (1e-5, 1e-3)
+MAX_PROCESSES = 8
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,24 @@ class Job:
     checkpoint_every_steps: int
     checkpoint_every_seconds: float
     evaluation: Evaluation
+    gpu_count: int
     hourly_rate_usd: Decimal
     spent_usd: Decimal
     report_interval_seconds: float
     watched_interval_seconds: float
     dead_man_seconds: float
+
+
+@dataclass(frozen=True)
+class Seat:
+    """This process's place in a group that torchrun started, and where the group's store listens."""
+
+    rank: int
+    local_rank: int
+    processes: int
+    address: str
+    port: int
+    incarnation: int
 
 
 @dataclass(frozen=True)
@@ -115,6 +129,8 @@ class Environment:
     pod_key: str | None
     provider_url: str
     image_digest: str | None
+    processes: int | None = None
+    seat: Seat | None = None
 
     def work_dir_for(self, job: Job) -> Path:
         """Scratch folder of this attempt: spool, local checkpoints, artefacts being made."""
@@ -141,6 +157,32 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         pod_key=variables.get("RUNPOD_API_KEY") or None,
         provider_url=variables.get("RUNPOD_API_BASE_URL", "https://api.runpod.io").rstrip("/"),
         image_digest=variables.get("LORA_PIPELINE_IMAGE_DIGEST") or None,
+        processes=_processes(variables.get("LORA_PIPELINE_PROCESSES")),
+        seat=_seat(variables),
+    )
+
+
+def _processes(text: str | None) -> int | None:
+    if not text:
+        return None
+    if not text.isdigit() or not 1 <= int(text) <= MAX_PROCESSES:
+        raise BadConfigurationError(
+            f"LORA_PIPELINE_PROCESSES must be a whole number from 1 to {MAX_PROCESSES}, but it is {text!r}."
+        )
+    return int(text)
+
+
+def _seat(variables: Mapping[str, str]) -> Seat | None:
+    """The place torchrun gave this process; None when it was not started by torchrun."""
+    if "TORCHELASTIC_RUN_ID" not in variables:
+        return None
+    return Seat(
+        rank=int(variables["RANK"]),
+        local_rank=int(variables["LOCAL_RANK"]),
+        processes=int(variables["WORLD_SIZE"]),
+        address=variables["MASTER_ADDR"],
+        port=int(variables["MASTER_PORT"]),
+        incarnation=int(variables.get("TORCHELASTIC_RESTART_COUNT", "0")),
     )
 
 
@@ -185,6 +227,7 @@ def parse_job(text: str) -> Job:
         checkpoint_every_steps=checkpoint.integer("every_steps", 1),
         checkpoint_every_seconds=checkpoint.number("every_seconds", 0.001),
         evaluation=_evaluation(fields.within("evaluation")),
+        gpu_count=gpu.integer("count", 1, default=1),
         hourly_rate_usd=gpu.money("hourly_rate_usd"),
         spent_usd=fields.money("spent_usd"),
         report_interval_seconds=report.number("interval_seconds", 0.01, default=15.0),

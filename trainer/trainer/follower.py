@@ -72,7 +72,7 @@ class _NoKeeper(CheckpointKeeper):
     def __init__(self) -> None:
         """Nothing to prepare."""
 
-    def due(self, step: int) -> bool:
+    def due(self, step: int) -> bool:  # noqa: ARG002
         """Never."""
         return False
 

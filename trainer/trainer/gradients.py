@@ -115,7 +115,7 @@ def spread_gradients(parameters: Sequence[torch.nn.Parameter], flat: torch.Tenso
     """The inverse of flat_gradients. A parameter without a gradient anywhere keeps none, so that the optimizer
     leaves it alone as it does in one process."""
     sizes = [parameter.numel() for parameter in parameters]
-    *pieces, present = flat.split([*sizes, len(sizes)])
+    *pieces, present = torch.split(flat, [*sizes, len(sizes)])
     for parameter, piece, owners in zip(parameters, pieces, present.tolist(), strict=True):
         parameter.grad = piece.view_as(parameter).to(parameter.dtype) if owners else None
 

@@ -94,6 +94,7 @@ class Many:
 
     def __init__(self, seat: Seat, machine: Machine) -> None:
         import torch.distributed as dist
+        from torch.distributed.distributed_c10d import PrefixStore
 
         # Nothing may go on training, and billing, without its launcher.
         if tie := end_with_parent():
@@ -104,11 +105,11 @@ class Many:
         self._shared = 0
         self.rank = seat.rank
         self.processes = seat.processes
-        self.termination_signals = (PASSED_ON,)
+        self.termination_signals: tuple[signal.Signals, ...] = (PASSED_ON,)
         with self._talking():
             dist.init_process_group(
                 "gloo",
-                store=dist.PrefixStore("gloo", self._store),
+                store=PrefixStore("gloo", self._store),
                 rank=seat.rank,
                 world_size=seat.processes,
                 timeout=STEP_PATIENCE,
@@ -171,11 +172,11 @@ class Many:
         self._store.set("failed", json.dumps(note))
 
     def _connect(self) -> Any:
-        store = self._dist.TCPStore(
-            self._seat.address, self._seat.port, is_master=False, timeout=timedelta(minutes=5)
-        )
+        from torch.distributed.distributed_c10d import PrefixStore, TCPStore
+
+        store = TCPStore(self._seat.address, self._seat.port, is_master=False, timeout=timedelta(minutes=5))
         # A restarted group must not read what the one before it left.
-        return self._dist.PrefixStore(f"trainer/{self._seat.incarnation}", store)
+        return PrefixStore(f"trainer/{self._seat.incarnation}", store)
 
     def _leave_when_dismissed(self) -> None:
         # A connection of its own: a waiting client lets nobody else through.

@@ -22,8 +22,7 @@ from trainer.config import MAX_PROCESSES, Environment, Job
 from trainer.ending import guarded, idle
 from trainer.errors import ForeignStackError, TrainerError
 from trainer.group import PASSED_ON, end_with_parent
-from trainer.pod import Pod, open_pod
-from trainer.report import Hello
+from trainer.pod import open_pod
 from trainer.resources import Machine, NoGpu
 from trainer.signals import BUDGET_SECONDS, Termination
 
@@ -53,8 +52,12 @@ def supervise(job: Job, environment: Environment, processes: int, variables: Map
     group = _Running(command(processes), variables)
     Termination(group.terminate).install()
     group.wait()
+
+    def report(*_: object) -> None:
+        raise group.lost()
+
     with open_pod(job, environment) as pod:
-        guarded(pod, Machine(torch.device("cpu"), torch.float32, None, 0, 0.0, NoGpu()), group.lost)
+        guarded(pod, Machine(torch.device("cpu"), torch.float32, None, 0, 0.0, NoGpu()), report)
         idle(pod)
     return 0
 
@@ -119,12 +122,14 @@ class _Running:
         except subprocess.TimeoutExpired:
             self._torchrun.kill()
 
-    def lost(self, pod: Pod, machine: Machine, hello: Hello) -> None:
-        """The recipe of a pod whose group cannot be kept alive: say so, with what it wrote last."""
-        raise TrainerError(
+    def lost(self) -> TrainerError:
+        """Why the run cannot go on, with what the group wrote last."""
+        error = TrainerError(
             f"The GPU processes died {RESTARTS + 1} times without saying why. The last checkpoint is kept; retry "
             "the job, with one GPU if it happens again."
-        ) from ForeignStackError(b"".join(self._tail).decode(errors="replace"))
+        )
+        error.__cause__ = ForeignStackError(b"".join(self._tail).decode(errors="replace"))
+        return error
 
     def _copy(self, stream: IO[bytes]) -> None:
         for line in stream:

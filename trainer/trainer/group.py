@@ -172,7 +172,8 @@ class Many:
         self._store.set("failed", json.dumps(note))
 
     def _connect(self) -> Any:
-        from torch.distributed.distributed_c10d import PrefixStore, TCPStore
+        from torch._C._distributed_c10d import TCPStore
+        from torch.distributed.distributed_c10d import PrefixStore
 
         store = TCPStore(self._seat.address, self._seat.port, is_master=False, timeout=timedelta(minutes=5))
         # A restarted group must not read what the one before it left.

@@ -9,7 +9,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from trainer import checkpoint, events, model, model_cache, train
+from trainer import events, model, model_cache, train
 from trainer.config import Environment, Job
 from trainer.data import Prepared
 from trainer.ending import as_trainer_error
@@ -54,7 +54,7 @@ def _train(job: Job, environment: Environment, machine: Machine, group: Many) ->
         optimizer=make_optimizer(job, loaded, machine),
         progress=Progress(),
         generators=capture_random(),
-        pinned=checkpoint.pins(job, environment.image_digest),
+        pinned={},
         keeper=_NoKeeper(),
         points=PointLog(Path(os.devnull)),
         say=_say_nothing,

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from trainer.config import Environment, Seat, parse_job, read_environment
+from trainer.config import Environment, parse_job, read_environment
 from trainer.errors import BadConfigurationError
 from trainer.gradients import fingerprint, flat_gradients, spread_gradients
 from trainer.group import Solo
 from trainer.resources import GIB, NvmlProbe, nvml_indices
+from trainer.seat import Seat
 from trainer.shares import divide
 from trainer.state import (
     capture_random,

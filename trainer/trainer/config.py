@@ -14,9 +14,9 @@ from typing import Any
 
 from trainer.errors import BadConfigurationError
 from trainer.fields import Fields
+from trainer.seat import Seat, read_processes, read_seat
 
 RATE_LIMITS = (1e-5, 1e-3)
-MAX_PROCESSES = 8
 
 
 @dataclass(frozen=True)
@@ -106,18 +106,6 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Seat:
-    """This process's place in a group that torchrun started, and where the group's store listens."""
-
-    rank: int
-    local_rank: int
-    processes: int
-    address: str
-    port: int
-    incarnation: int
-
-
-@dataclass(frozen=True)
 class Environment:
     """What the provider and the control plane put around the job file."""
 
@@ -157,32 +145,8 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         pod_key=variables.get("RUNPOD_API_KEY") or None,
         provider_url=variables.get("RUNPOD_API_BASE_URL", "https://api.runpod.io").rstrip("/"),
         image_digest=variables.get("LORA_PIPELINE_IMAGE_DIGEST") or None,
-        processes=_processes(variables.get("LORA_PIPELINE_PROCESSES")),
-        seat=_seat(variables),
-    )
-
-
-def _processes(text: str | None) -> int | None:
-    if not text:
-        return None
-    if not text.isdigit() or not 1 <= int(text) <= MAX_PROCESSES:
-        raise BadConfigurationError(
-            f"LORA_PIPELINE_PROCESSES must be a whole number from 1 to {MAX_PROCESSES}, but it is {text!r}."
-        )
-    return int(text)
-
-
-def _seat(variables: Mapping[str, str]) -> Seat | None:
-    """The place torchrun gave this process; None when it was not started by torchrun."""
-    if "TORCHELASTIC_RUN_ID" not in variables:
-        return None
-    return Seat(
-        rank=int(variables["RANK"]),
-        local_rank=int(variables["LOCAL_RANK"]),
-        processes=int(variables["WORLD_SIZE"]),
-        address=variables["MASTER_ADDR"],
-        port=int(variables["MASTER_PORT"]),
-        incarnation=int(variables.get("TORCHELASTIC_RESTART_COUNT", "0")),
+        processes=read_processes(variables),
+        seat=read_seat(variables),
     )
 
 

@@ -21,9 +21,9 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 import torch
 
-from trainer.config import Seat
 from trainer.errors import EndReason, ForeignStackError, TrainerError
 from trainer.resources import Machine
+from trainer.seat import Seat
 
 log = logging.getLogger(__name__)
 

@@ -18,12 +18,13 @@ from typing import IO
 
 import torch
 
-from trainer.config import MAX_PROCESSES, Environment, Job
+from trainer.config import Environment, Job
 from trainer.ending import guarded, idle
 from trainer.errors import ForeignStackError, TrainerError
 from trainer.group import PASSED_ON, end_with_parent
 from trainer.pod import open_pod
 from trainer.resources import Machine, NoGpu
+from trainer.seat import MAX_PROCESSES
 from trainer.signals import BUDGET_SECONDS, Termination
 
 log = logging.getLogger(__name__)

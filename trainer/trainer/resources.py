@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import torch
 
-from trainer.config import Seat
+from trainer.seat import Seat
 
 log = logging.getLogger(__name__)
 

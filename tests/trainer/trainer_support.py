@@ -138,9 +138,9 @@ def environment(plane: FakeControlPlane, job: dict[str, Any], models: Path, work
 
 @contextmanager
 def trainer_process(
-    plane: FakeControlPlane, job: dict[str, Any], models: Path, work: Path
+    plane: FakeControlPlane, job: dict[str, Any], models: Path, work: Path, **settings: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m trainer` as a pod would run it; killed at the end whatever happens."""
+    """`python -m trainer` as a pod would run it, with more settings; killed at the end whatever happens."""
     work.mkdir(parents=True, exist_ok=True)
     own = {
         "PATH": os.environ["PATH"],
@@ -153,7 +153,7 @@ def trainer_process(
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "trainer"],
-            env=own | variables(plane, job, models, work),
+            env=own | variables(plane, job, models, work) | settings,
             stdout=output,
             stderr=output,
         )

@@ -6,10 +6,12 @@ import logging
 import shutil
 import sys
 
-from trainer import config, data, evaluate, events, export, model, model_cache, train
+from trainer import config, data, evaluate, events, export, launch, model, model_cache, train
 from trainer.chat import ChatRenderer
 from trainer.ending import guarded, idle, idle_without_job
 from trainer.errors import BadConfigurationError
+from trainer.follower import follow
+from trainer.group import Many, Solo
 from trainer.pod import Pod, open_pod, report_bad_job
 from trainer.report import Hello
 from trainer.resources import Machine, inspect_machine
@@ -28,6 +30,7 @@ def recipe(pod: Pod, machine: Machine, hello: Hello) -> None:
         job, pod.folder, pod.transfers, lambda: ChatRenderer(tokenizer(), job.base_model.name), say, check
     )
     say(data.plan_event(job, prepared), True)
+    pod.group.share(prepared)
 
     loaded = model.load(job, cache, tokenizer(), machine, max(prepared.lengths), say, check)
     session = open_session(pod, machine, prepared, loaded, hello)
@@ -75,9 +78,14 @@ def main() -> int:
     except BadConfigurationError as error:
         idle_without_job(error, environment, report_bad_job)
         return 0
-    machine = inspect_machine()
-    with open_pod(job, environment) as pod:
-        Termination(pod.terminate).install()
+    if (processes := launch.wanted(job, environment)) > 1:
+        return launch.supervise(job, environment, processes, config.system_environment())
+    machine = inspect_machine(environment.seat)
+    group = Many(environment.seat, machine) if environment.seat else Solo()
+    if isinstance(group, Many) and not group.leads:
+        return follow(job, environment, machine, group)
+    with open_pod(job, environment, group) as pod:
+        Termination(pod.terminate, numbers=group.termination_signals).install()
         guarded(pod, machine, recipe)
         idle(pod)
     return 0

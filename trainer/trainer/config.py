@@ -14,6 +14,7 @@ from typing import Any
 
 from trainer.errors import BadConfigurationError
 from trainer.fields import Fields
+from trainer.seat import Seat, read_processes, read_seat
 
 RATE_LIMITS = (1e-5, 1e-3)
 OPTIMIZERS = ("adamw", "adamw_8bit")
@@ -97,6 +98,7 @@ class Job:
     checkpoint_every_steps: int
     checkpoint_every_seconds: float
     evaluation: Evaluation
+    gpu_count: int
     hourly_rate_usd: Decimal
     spent_usd: Decimal
     batching: str | None
@@ -124,6 +126,8 @@ class Environment:
     pod_key: str | None
     provider_url: str
     image_digest: str | None
+    processes: int | None = None
+    seat: Seat | None = None
 
     def work_dir_for(self, job: Job) -> Path:
         """Scratch folder of this attempt: spool, local checkpoints, artefacts being made."""
@@ -150,6 +154,8 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         pod_key=variables.get("RUNPOD_API_KEY") or None,
         provider_url=variables.get("RUNPOD_API_BASE_URL", "https://api.runpod.io").rstrip("/"),
         image_digest=variables.get("LORA_PIPELINE_IMAGE_DIGEST") or None,
+        processes=read_processes(variables),
+        seat=read_seat(variables),
     )
 
 
@@ -194,6 +200,7 @@ def parse_job(text: str) -> Job:
         checkpoint_every_steps=checkpoint.integer("every_steps", 1),
         checkpoint_every_seconds=checkpoint.number("every_seconds", 0.001),
         evaluation=_evaluation(fields.within("evaluation")),
+        gpu_count=gpu.integer("count", 1, default=1),
         hourly_rate_usd=gpu.money("hourly_rate_usd"),
         spent_usd=fields.money("spent_usd"),
         batching=fields.choice("batching", ("packed", "padded")) if fields.has("batching") else None,

@@ -65,6 +65,7 @@ def guarded(pod: Pod, machine: Machine, recipe: Callable[[Pod, Machine, Hello], 
     finally:
         pod.save_on_termination = None
         pod.dead_man.saved.set()
+        pod.group.dismiss()
     pod.report.flush(FLUSH_SECONDS)
 
 

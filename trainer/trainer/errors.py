@@ -76,6 +76,13 @@ class DiskFullError(TrainerError):
     end_reason = "disk_full"
 
 
+class ForeignStackError(Exception):
+    """Carries another process's traceback as its text; it is the cause of an error, never raised alone."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
 class SupersededError(Exception):
     """Another attempt of the job has taken over: stop at once and touch nothing."""
 

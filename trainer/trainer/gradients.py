@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 
-from trainer import batches, events, loss
-from trainer.errors import MemoryExhaustedError, StoppedError
+from trainer import batches, events, loss, shares
+from trainer.errors import MemoryExhaustedError, StoppedError, TrainerError
 from trainer.resources import GIB, is_out_of_memory
 from trainer.session import Session
-from trainer.state import restore_random
+from trainer.state import RandomState, capture_random, restore_random
 from trainer.training_memory import SAFE_SHARE, longest_that_fits, needed_bytes
+
+log = logging.getLogger(__name__)
 
 # Where a longer packed row gains nothing more: on a GPU its matrix products are as large as they need to be (and a
 # dense mask, where a model needs one, would outweigh packing); on a CPU its activations would leave the cache.
@@ -17,15 +23,77 @@ GPU_ROW_TOKENS = 8192
 CPU_ROW_TOKENS = 1024
 
 
-def accumulate(session: Session, indices: list[int]) -> tuple[float, int, int]:
-    """Accumulate a step's gradients; on the first lack of memory repeat it in micro-batches half as large."""
+@dataclass(frozen=True)
+class _Part:
+    """What one process made of its share of a step. `generators` is left out where nobody needs it."""
+
+    loss: float
+    tokens: int
+    out_of_memory: bool
+    adapter: int
+    generators: RandomState | None
+
+
+def accumulate(session: Session, indices: list[int]) -> tuple[float, int, int, tuple[RandomState, ...]]:
+    """Accumulate a step's gradients over all processes; when memory first runs out in any of them, all repeat
+    it in micro-batches half as large.
+
+    Returns the mean loss over the step's supervised tokens, tokens, supervised tokens, and the generators of
+    the other processes.
+    """
+    supervised = sum(session.prepared.training[index].supervised_tokens for index in indices)
+    group = session.group
+    share = shares.divide(indices, session.prepared.lengths, group.processes)[group.rank]
+    parts = _together(session, share, supervised)
+    if any(part.out_of_memory for part in parts):
+        _halve(session)
+        parts = _together(session, share, supervised)
+        if any(part.out_of_memory for part in parts):
+            raise _out_of_memory(session)
+    loss_sum = sum(part.loss for part in parts)
+    peers = tuple(part.generators for part in parts[1:] if part.generators is not None)
+    return loss_sum, sum(part.tokens for part in parts), supervised, peers
+
+
+def _together(session: Session, share: list[int], supervised: int) -> list[_Part]:
+    """One try at a step: this process's share, then one exchange, then the gradients of all added up.
+
+    Gradients are sums over a share divided by the whole step's supervised tokens, so their sum over processes
+    is the gradient of the step. Nothing is exchanged inside the backward pass: a process whose memory runs out
+    leaves nobody waiting in the middle.
+    """
+    group, parameters = session.group, session.loaded.trainable
+    flat = None
     try:
-        return _backward(session, indices)
+        total, tokens = _backward(session, share, supervised)
+        if group.processes > 1:
+            flat = flat_gradients(parameters)
+        failed = False
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        if session.halved or session.progress.micro_batch <= 1:
-            raise _out_of_memory(session) from error
+        log.warning("memory ran out at step %d", session.progress.step + 1, exc_info=True)
+        total, tokens, failed = 0.0, 0, True
+    alone = group.processes == 1
+    mine = _Part(
+        total, tokens, failed, 0 if alone else fingerprint(parameters), None if alone else capture_random()
+    )
+    parts = group.exchange(mine)
+    if len({part.adapter for part in parts}) > 1:
+        raise TrainerError(
+            f"The adapters of the {group.processes} GPUs differ before step {session.progress.step + 1}. "
+            "The last checkpoint is kept; retry the job, with one GPU if it happens again.",
+            step=session.progress.step,
+        )
+    if flat is not None and not any(part.out_of_memory for part in parts):
+        group.add_up(flat)
+        spread_gradients(parameters, flat)
+    return parts
+
+
+def _halve(session: Session) -> None:
+    if session.halved or session.progress.micro_batch <= 1:
+        raise _out_of_memory(session)
     session.halved = True
     session.progress.micro_batch = max(1, session.progress.micro_batch // 2)
     session.optimizer.zero_grad(set_to_none=True)
@@ -37,12 +105,31 @@ def accumulate(session: Session, indices: list[int]) -> tuple[float, int, int]:
         f"{session.progress.micro_batch}. The effective batch size stays the same."
     )
     session.say(events.note("warning", message, "micro_batch_halved"), True)
-    try:
-        return _backward(session, indices)
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise _out_of_memory(session) from error
+
+
+def flat_gradients(parameters: Sequence[torch.nn.Parameter]) -> torch.Tensor:
+    """All gradients in one fp32 vector, then one element per parameter that says whether it has any."""
+    pieces = [
+        (torch.zeros_like(parameter) if parameter.grad is None else parameter.grad).reshape(-1).float()
+        for parameter in parameters
+    ]
+    present = [float(parameter.grad is not None) for parameter in parameters]
+    return torch.cat([*pieces, torch.tensor(present, device=pieces[0].device)])
+
+
+def spread_gradients(parameters: Sequence[torch.nn.Parameter], flat: torch.Tensor) -> None:
+    """The inverse of flat_gradients. A parameter without a gradient anywhere keeps none, so that the optimizer
+    leaves it alone as it does in one process."""
+    sizes = [parameter.numel() for parameter in parameters]
+    *pieces, present = torch.split(flat, [*sizes, len(sizes)])
+    for parameter, piece, owners in zip(parameters, pieces, present.tolist(), strict=True):
+        parameter.grad = piece.view_as(parameter).to(parameter.dtype) if owners else None
+
+
+def fingerprint(parameters: Sequence[torch.nn.Parameter]) -> int:
+    """A number over every bit of the parameters: equal for equal adapters, almost surely different otherwise."""
+    sums = [parameter.detach().float().view(torch.int32).sum(dtype=torch.int64) for parameter in parameters]
+    return sum(position * value for position, value in enumerate(torch.stack(sums).tolist(), 1))
 
 
 def _out_of_memory(session: Session) -> MemoryExhaustedError:
@@ -63,11 +150,10 @@ def _out_of_memory(session: Session) -> MemoryExhaustedError:
     )
 
 
-def _backward(session: Session, indices: list[int]) -> tuple[float, int, int]:
-    """Mean loss over the step's supervised tokens, tokens, supervised tokens; gradients are left in the
+def _backward(session: Session, indices: list[int], supervised: int) -> tuple[float, int]:
+    """This share of the mean loss over the step's `supervised` tokens, and its tokens; gradients are left in the
     parameters."""
     examples, machine, loaded = session.prepared.training, session.machine, session.loaded
-    supervised = sum(examples[index].supervised_tokens for index in indices)
     total, tokens = 0.0, 0
     for group in _micro_batches(session, indices):
         if session.command() == "cancel":
@@ -81,7 +167,7 @@ def _backward(session: Session, indices: list[int]) -> tuple[float, int, int]:
         share.backward()  # type: ignore[no-untyped-call]
         total += share.item()
         tokens += batch.tokens
-    return total, tokens, supervised
+    return total, tokens
 
 
 def _micro_batches(session: Session, indices: list[int]) -> list[list[int]]:

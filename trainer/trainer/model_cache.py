@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,16 @@ TOKENIZER_FILES = [
 UNWANTED_FILES = ["*.pth", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "original/*", "consolidated*", "*.bin"]
 
 
-class ModelCache:
-    """The folder on the network volume that holds base models."""
+# Between two looks for a folder that another process is filling.
+WAIT_SECONDS = 0.5
 
-    def __init__(self, root: Path, base: BaseModel) -> None:
+
+class ModelCache:
+    """The folder on the network volume that holds base models. One that does not fetch waits for another
+    process to do so."""
+
+    def __init__(self, root: Path, base: BaseModel, fetches: bool = True) -> None:
+        self._fetches = fetches
         self._root = root
         self._base = base
         self.folder = root / base.folder_name
@@ -43,8 +50,8 @@ class ModelCache:
 
     def tokenizer_folder(self) -> Path:
         """A folder with the tokenizer; fetches only its files when the model is not cached yet."""
-        if self.complete:
-            return self.folder
+        if self.complete or not self._fetches:
+            return self.fetch()
         partial = self._root / f"{self._base.folder_name}.tokenizer"
         if not (partial / "config.json").exists():
             self._download(partial, allow=TOKENIZER_FILES)
@@ -53,6 +60,8 @@ class ModelCache:
     def fetch(self) -> Path:
         """The model's folder, downloaded when it is not here. Raises ModelUnavailableError or
         DiskFullError."""
+        while not self.complete and not self._fetches:
+            threading.Event().wait(WAIT_SECONDS)
         if not self.complete:
             self._download(self.folder, ignore=UNWANTED_FILES)
             shutil.rmtree(self._root / f"{self._base.folder_name}.tokenizer", ignore_errors=True)

@@ -20,6 +20,7 @@ from trainer import __version__, events
 from trainer.config import Address, Environment, Job, parse_address
 from trainer.dead_man import DeadMan, PodIdentity, delete_own_pod
 from trainer.errors import StoppedError, SupersededError
+from trainer.group import Group, Solo
 from trainer.report import Hello, Reporter
 from trainer.resources import Machine
 from trainer.signals import BUDGET_SECONDS
@@ -47,6 +48,7 @@ class Pod:
     save_on_termination: Callable[[float], None] | None = None
     settle: Callable[[], object] | None = None
     ended: threading.Event = field(default_factory=threading.Event)
+    group: Group = field(default_factory=Solo)
 
     def check(self) -> None:
         """Raise StoppedError or SupersededError when this run must not go on. Cheap; called often."""
@@ -111,6 +113,7 @@ class Pod:
         if self.save_on_termination is not None:
             self.save_on_termination(deadline)
         self.report.send_now(max(0.1, min(NOTICE_SECONDS, deadline - time.monotonic())))
+        self.group.dismiss()
 
     @property
     def _outcome_path(self) -> Path:
@@ -118,7 +121,7 @@ class Pod:
 
 
 @contextmanager
-def open_pod(job: Job, environment: Environment) -> Iterator[Pod]:
+def open_pod(job: Job, environment: Environment, group: Group | None = None) -> Iterator[Pod]:
     """Connect a pod: clients, spool, reporting and dead man."""
     folder = environment.work_dir_for(job)
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,6 +140,7 @@ def open_pod(job: Job, environment: Environment) -> Iterator[Pod]:
             lambda: report.silent_seconds, job.dead_man_seconds, lambda: delete_own_pod(identity, client)
         )
         pod = Pod(job, environment, folder, report, transfers, dead_man, _attempt_started_at(folder, job))
+        pod.group = group or pod.group
         dead_man.start()
         try:
             yield pod

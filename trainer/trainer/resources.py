@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+
+from trainer.seat import Seat
 
 log = logging.getLogger(__name__)
 
@@ -43,21 +46,26 @@ class NoGpu:
 
 
 class NvmlProbe:
-    """NVIDIA's management library, first device of the process."""
+    """NVIDIA's management library, over the devices that train."""
 
-    def __init__(self, nvml: Any, handle: Any) -> None:
+    def __init__(self, nvml: Any, handles: Sequence[Any]) -> None:
         self._nvml = nvml
-        self._handle = handle
+        self._handles = handles
 
     def read(self) -> GpuReading:
-        """Utilisation in percent and memory in GiB; None values when the driver does not answer."""
+        """Mean utilisation in percent and memory in GiB; None values when the driver does not answer.
+
+        Each GPU holds the whole model, so memory is that of the fullest one: it is the first to run out.
+        """
         try:
-            memory = self._nvml.nvmlDeviceGetMemoryInfo(self._handle)
-            rates = self._nvml.nvmlDeviceGetUtilizationRates(self._handle)
+            memories = [self._nvml.nvmlDeviceGetMemoryInfo(handle) for handle in self._handles]
+            rates = [self._nvml.nvmlDeviceGetUtilizationRates(handle) for handle in self._handles]
         except self._nvml.NVMLError as error:
             log.warning("GPU counters cannot be read: %s", error)
             return GpuReading(None, None, None)
-        return GpuReading(float(rates.gpu), memory.used / GIB, memory.total / GIB)
+        fullest = max(memories, key=lambda memory: memory.used / memory.total)
+        busy = sum(float(rate.gpu) for rate in rates) / len(rates)
+        return GpuReading(busy, fullest.used / GIB, fullest.total / GIB)
 
 
 @dataclass(frozen=True)
@@ -88,8 +96,11 @@ class Machine:
         return free_memory_bytes(MEMINFO, CGROUP_LIMIT, CGROUP_USED)
 
 
-def inspect_machine() -> Machine:
-    """Choose the device and make its arithmetic repeatable. Call once, before any model is loaded."""
+def inspect_machine(seat: Seat | None = None) -> Machine:
+    """Choose the device and make its arithmetic repeatable. Call once, before any model is loaded.
+
+    In a group each process takes the GPU of its place; the leader watches the counters of them all.
+    """
     # cuBLAS is only repeatable with a fixed workspace, and reads this when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Filling new tensors with NaN only helps to find reads of what was never written; it cost 5 % of a step.
@@ -100,14 +111,18 @@ def inspect_machine() -> Machine:
         return Machine(torch.device("cpu"), torch.float32, None, 0, 0.0, NoGpu())
     # Some CUDA kernels have no repeatable form; they warn instead of ending a paid run.
     torch.use_deterministic_algorithms(True, warn_only=True)
-    properties = torch.cuda.get_device_properties(0)
+    present = torch.cuda.device_count()
+    device = torch.device("cuda", seat.local_rank % present if seat else 0)
+    torch.cuda.set_device(device)
+    properties = torch.cuda.get_device_properties(device)
+    follows = seat is not None and seat.rank > 0
     return Machine(
-        torch.device("cuda", 0),
+        device,
         torch.bfloat16,
         properties.name,
-        torch.cuda.device_count(),
+        present,
         properties.total_memory / GIB,
-        _nvml_probe(),
+        NoGpu() if follows else _nvml_probe(min(present, seat.processes) if seat else 1),
     )
 
 
@@ -146,14 +161,23 @@ def free_memory_bytes(meminfo: Path, cgroup_limit: Path, cgroup_used: Path) -> i
     return max(0, available)
 
 
-def _nvml_probe() -> GpuProbe:
+def _nvml_probe(devices: int) -> GpuProbe:
     import pynvml
 
     try:
         pynvml.nvmlInit()
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
-        handle = pynvml.nvmlDeviceGetHandleByIndex(int(visible) if visible.isdigit() else 0)
+        visible = nvml_indices(os.environ.get("CUDA_VISIBLE_DEVICES"), devices)
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in visible]
     except pynvml.NVMLError as error:
         log.warning("GPU counters are not available: %s", error)
         return NoGpu()
-    return NvmlProbe(pynvml, handle)
+    return NvmlProbe(pynvml, handles)
+
+
+def nvml_indices(visible: str | None, devices: int) -> list[int]:
+    """NVML's numbers of the first `devices` CUDA devices, which CUDA_VISIBLE_DEVICES may have chosen by number;
+    names are not resolved, then the first ones are taken."""
+    named = [part.strip() for part in (visible or "").split(",")][:devices]
+    if len(named) == devices and all(part.isdigit() for part in named):
+        return [int(part) for part in named]
+    return list(range(devices))

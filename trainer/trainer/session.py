@@ -17,6 +17,7 @@ from trainer.config import Job
 from trainer.data import Prepared
 from trainer.errors import SupersededError, UploadFailedError
 from trainer.evidence import Evidence, PointLog
+from trainer.group import Group, Solo
 from trainer.keeper import CheckpointKeeper
 from trainer.model import Loaded
 from trainer.pod import Pod
@@ -48,6 +49,7 @@ class Session:
     check: Callable[[], None]
     cost_usd: Callable[[], float]
     evidence: Evidence | None = None
+    group: Group = field(default_factory=Solo)
     boundary: threading.Lock = field(default_factory=threading.Lock)
     halved: bool = False
     status_at: float = 0.0
@@ -106,6 +108,7 @@ def open_session(pod: Pod, machine: Machine, prepared: Prepared, loaded: Loaded,
         check=pod.check,
         cost_usd=pod.cost_usd,
         evidence=start.evidence,
+        group=pod.group,
     )
     pod.save_on_termination = lambda deadline: save_at_once(session, deadline)
     pod.settle = lambda: keeper.wait(PAUSE_UPLOAD_SECONDS)

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -21,24 +21,30 @@ EXIT_CODE = 128 + signal.SIGTERM
 
 
 class Termination:
-    """Runs `respond` on its own thread at the first SIGTERM or SIGINT, then ends the process."""
+    """Runs `respond` on its own thread at the first of `numbers`, then ends the process."""
 
-    def __init__(self, respond: Callable[[], None], leave: Callable[[int], None] = os._exit) -> None:
+    def __init__(
+        self,
+        respond: Callable[[], None],
+        leave: Callable[[int], None] = os._exit,
+        numbers: Sequence[int] = (signal.SIGTERM, signal.SIGINT),
+    ) -> None:
         self._respond = respond
         self._leave = leave
+        self._numbers = numbers
         self._reader, self._writer = socket.socketpair()
 
     def install(self) -> None:
         """Take over the signals. Call from the main thread."""
         self._writer.setblocking(False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in self._numbers:
             # A handler must exist: without one the signal ends the process, or is ignored for PID 1.
             signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._watch, name="termination", daemon=True).start()
 
     def _watch(self) -> None:
-        while (self._reader.recv(1) or b"\0")[0] not in (signal.SIGTERM, signal.SIGINT):
+        while (self._reader.recv(1) or b"\0")[0] not in self._numbers:
             continue
         # The provider kills without asking again; whatever is not done by then is not waited for.
         last_call = threading.Timer(BUDGET_SECONDS, self._leave, [EXIT_CODE])

@@ -4,8 +4,9 @@ JSON."""
 from __future__ import annotations
 
 import copy
+import hashlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,25 @@ class RandomState:
     python: tuple[Any, ...]
     numpy_words: torch.Tensor
     numpy_rest: dict[str, Any]
+    # The other processes' generators, in the order of their ranks from 1; only the leader's state has them.
+    peers: tuple[RandomState, ...] = ()
 
 
-def capture_random() -> RandomState:
-    """Copy the state of torch's, CUDA's, Python's and NumPy's generators."""
+def seed_random(seed: int) -> None:
+    """Start every generator from one number."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
+def seed_of(seed: int, step: int, rank: int) -> int:
+    """The seed of a follower that has no recorded state at `step`: its own, and the same each time."""
+    digest = hashlib.sha256(f"{seed}/{step}/{rank}".encode()).digest()
+    return int.from_bytes(digest[:7], "big")
+
+
+def capture_random(peers: tuple[RandomState, ...] = ()) -> RandomState:
+    """Copy the state of torch's, Python's and NumPy's generators, and of the CUDA device in use."""
     legacy = np.random.get_state(legacy=False)
     assert isinstance(legacy, dict)
     words = torch.from_numpy(legacy["state"]["key"].astype(np.int64))
@@ -33,15 +49,15 @@ def capture_random() -> RandomState:
         "has_gauss": int(legacy["has_gauss"]),
         "gauss": float(legacy["gauss"]),
     }
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return RandomState(torch.get_rng_state(), cuda, random.getstate(), words, rest)
+    cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
+    return RandomState(torch.get_rng_state(), cuda, random.getstate(), words, rest, peers)
 
 
 def restore_random(state: RandomState) -> None:
     """Put every generator back. CUDA states are ignored on a machine without CUDA."""
     torch.set_rng_state(state.torch_cpu)
-    if state.cuda and torch.cuda.is_available() and len(state.cuda) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state.cuda)
+    if state.cuda and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state.cuda[0])
     random.setstate(state.python)
     np.random.set_state(
         {
@@ -57,9 +73,26 @@ def restore_random(state: RandomState) -> None:
 
 
 def random_to_parts(state: RandomState) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Tensors and JSON of a random state."""
-    tensors = {"random.torch": state.torch_cpu, "random.numpy": state.numpy_words}
-    tensors |= {f"random.cuda.{index}": tensor for index, tensor in enumerate(state.cuda)}
+    """Tensors and JSON of a random state, its peers' included."""
+    tensors, rest = _to_parts(state, "random")
+    for rank, peer in enumerate(state.peers, 1):
+        peer_tensors, peer_rest = _to_parts(peer, f"random.rank{rank}")
+        tensors |= peer_tensors
+        rest.setdefault("peers", []).append(peer_rest)
+    return tensors, rest
+
+
+def random_from_parts(tensors: dict[str, torch.Tensor], rest: dict[str, Any]) -> RandomState:
+    """The inverse of random_to_parts."""
+    peers = tuple(
+        _from_parts(tensors, peer, f"random.rank{rank}") for rank, peer in enumerate(rest.get("peers", []), 1)
+    )
+    return replace(_from_parts(tensors, rest, "random"), peers=peers)
+
+
+def _to_parts(state: RandomState, prefix: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    tensors = {f"{prefix}.torch": state.torch_cpu, f"{prefix}.numpy": state.numpy_words}
+    tensors |= {f"{prefix}.cuda.{index}": tensor for index, tensor in enumerate(state.cuda)}
     version, words, gauss = state.python
     return tensors, {
         "python": [version, list(words), gauss],
@@ -68,14 +101,13 @@ def random_to_parts(state: RandomState) -> tuple[dict[str, torch.Tensor], dict[s
     }
 
 
-def random_from_parts(tensors: dict[str, torch.Tensor], rest: dict[str, Any]) -> RandomState:
-    """The inverse of random_to_parts."""
+def _from_parts(tensors: dict[str, torch.Tensor], rest: dict[str, Any], prefix: str) -> RandomState:
     version, words, gauss = rest["python"]
     return RandomState(
-        torch_cpu=tensors["random.torch"],
-        cuda=[tensors[f"random.cuda.{index}"] for index in range(rest["cuda_devices"])],
+        torch_cpu=tensors[f"{prefix}.torch"],
+        cuda=[tensors[f"{prefix}.cuda.{index}"] for index in range(rest["cuda_devices"])],
         python=(version, tuple(words), gauss),
-        numpy_words=tensors["random.numpy"],
+        numpy_words=tensors[f"{prefix}.numpy"],
         numpy_rest=rest["numpy"],
     )
 

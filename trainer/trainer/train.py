@@ -8,12 +8,12 @@ from typing import Literal
 
 import torch
 
-from trainer import batches, evaluate, events, gradients, watch
+from trainer import batches, evaluate, events, gradients, handover, shares, watch
 from trainer.config import Job
 from trainer.errors import DivergedError, StoppedError
 from trainer.progress import Progress
 from trainer.session import PAUSE_UPLOAD_SECONDS, Session
-from trainer.state import capture_random, restore_random
+from trainer.state import capture_random
 
 EndedBy = Literal["completed", "finish"]
 STATUS_SECONDS = 5.0
@@ -25,8 +25,8 @@ ARTIFACT_TRIES = 40
 def train(session: Session) -> EndedBy:
     """Train to the last step, or until told to finish. Raises StoppedError (after its checkpoint),
     DivergedError or MemoryExhaustedError."""
+    handover.begin_together(session)
     progress = session.progress
-    restore_random(session.generators)
     session.loaded.peft.train()
     _status(
         session,
@@ -50,12 +50,17 @@ def train(session: Session) -> EndedBy:
     except StoppedError as stop:
         _settle(session, stop)
         raise
+    finally:
+        # Evaluation and export need one process; a follower cannot dismiss anyone.
+        if session.group.leads:
+            session.group.dismiss()
     return _end(session, "completed")
 
 
 def _end(session: Session, ended_by: EndedBy) -> EndedBy:
     # The last state is stored too: a pod lost during finalization then repeats only that.
-    session.keeper.take("finish" if ended_by == "finish" else "interval", session.save)
+    if session.group.leads:
+        session.keeper.take("finish" if ended_by == "finish" else "interval", session.save)
     message = (
         "Training complete"
         if ended_by == "completed"
@@ -94,7 +99,7 @@ def _step(session: Session) -> None:
         alike=not progress.packed,
     )
     indices = plan[cursor]
-    step_loss, tokens, supervised = gradients.accumulate(session, indices)
+    step_loss, tokens, supervised, peers = gradients.accumulate(session, indices)
     rate = _rate(job, progress)
     for group in session.optimizer.param_groups:
         group["lr"] = rate
@@ -111,7 +116,7 @@ def _step(session: Session) -> None:
         progress.supervised_tokens += supervised
         progress.losses.append(step_loss)
         progress.training_seconds += time.monotonic() - started
-        session.generators = capture_random()
+        session.generators = capture_random(peers)
     _tell(session, step_loss, norm, rate, tokens / max(1e-9, time.monotonic() - started))
     if verdict.warning:
         session.say(events.note("warning", verdict.warning, "loss"), True)
@@ -169,9 +174,23 @@ def _validation_rows(session: Session, with_adapter: bool) -> list[evaluate.RowL
     examples, _ = evaluate.validation_slice(
         session.prepared, session.job.evaluation.max_validation_conversations
     )
-    return evaluate.row_losses(
-        session.loaded, examples, session.machine, session.progress.micro_batch, with_adapter, session.check
+    divided = shares.divide(
+        range(len(examples)), [len(example) for example in examples], session.group.processes
     )
+    mine = evaluate.row_losses(
+        session.loaded,
+        [examples[at] for at in divided[session.group.rank]],
+        session.machine,
+        session.progress.micro_batch,
+        with_adapter,
+        session.check,
+    )
+    found = {
+        at: row
+        for share, rows in zip(divided, session.group.exchange(mine), strict=True)
+        for at, row in zip(share, rows, strict=True)
+    }
+    return [found[at] for at in range(len(examples))]
 
 
 def _validate_base(session: Session) -> None:

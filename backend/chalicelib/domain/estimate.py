@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from chalicelib.domain.gpu import Tier
 
-MODEL_VERSION = "tokens-throughput-1"
+MODEL_VERSION = "tokens-throughput-2"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ HELP: Mapping[str, str] = {
     "max_sequence_length": "Maximum Length: Tokens kept of one conversation - longer ones are cut",
     "weight_decay": "Weight Decay: Pulls adapter weights towards zero - rarely needed for LoRA",
     "max_grad_norm": "Gradient Clipping: Upper bound of one update - keeps odd rows from doing harm",
-    "gpu_count": "Number of GPUs: Billed each; see the estimate for what more of them bring",
+    "gpu_count": "Number of GPUs: Each holds the whole model and is billed; a step is divided among them, so more finish sooner",
 }
 
 _NAMES = tuple(field.name for field in fields(Hyperparameters))

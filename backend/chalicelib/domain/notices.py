@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from chalicelib.domain.base_models import BaseModel
 from chalicelib.domain.catalogue import GpuCard
 from chalicelib.domain.estimate import Hours, MemoryFit, Notice, TierCost
 from chalicelib.domain.gpu import Tier
-from chalicelib.domain.workload import GPUS_USED
+from chalicelib.domain.workload import SCALING_EFFICIENCY, Workload, gpus_used
 
 HIGH_COST_USD = Decimal(100)
 HIGH_ON_DEMAND_USD = Decimal(150)
@@ -16,18 +17,11 @@ ON_DEMAND_FROM_HOURS = 20
 
 
 def warnings(
-    tier: Tier, count: int, hours: Hours, costs: tuple[TierCost, ...], card: GpuCard, memory: MemoryFit
+    tier: Tier, hours: Hours, costs: tuple[TierCost, ...], card: GpuCard, memory: MemoryFit
 ) -> list[Notice]:
     by_tier = {cost.tier: cost.cost_usd.expected for cost in costs}
     total = by_tier[tier]
     found = _about_money(tier, total, by_tier) + _about_time(hours)
-    if count > GPUS_USED:
-        found.append(
-            _warn(
-                "extra_gpus_idle",
-                f"Training runs on one GPU. {count} GPUs cost {count} times as much and finish no sooner.",
-            )
-        )
     if card.availability in {"LOW", "NONE"}:
         how = "hard to get" if card.availability == "LOW" else "not available at the moment"
         found.append(
@@ -39,6 +33,31 @@ def warnings(
     if memory.fits and memory.needed_gb > 0.95 * memory.available_gb:
         found.append(_warn("memory_tight", f"Memory is tight. {memory.message}"))
     return found + _tier_advice(tier, hours, by_tier)
+
+
+def about_gpus(count: int, work: Workload, model: BaseModel) -> list[Notice]:
+    """What more than one GPU brings, and when some of them would have nothing to do."""
+    if count == 1:
+        return []
+    used = gpus_used(work, model, count)
+    if used == count:
+        times = 1 + SCALING_EFFICIENCY * (used - 1)
+        sentence = (
+            f"{count} GPUs cost {count} times as much an hour and are expected to train {times:.1f} times as fast "
+            "as one. This is assumed until jobs have shown it."
+        )
+        return [Notice("info", "several_gpus", sentence)]
+    cause = (
+        "Local models train in one process."
+        if model.local
+        else f"A step of this job has {_conversations(work.conversations_per_step)}, and a GPU needs at least one."
+    )
+    sentence = f"{cause} {count} GPUs cost {count} times as much and finish no sooner than {used}."
+    return [_warn("extra_gpus_idle", sentence)]
+
+
+def _conversations(count: int) -> str:
+    return "one conversation" if count == 1 else f"{count} conversations"
 
 
 def _about_money(tier: Tier, total: Decimal, by_tier: dict[Tier, Decimal]) -> list[Notice]:

@@ -64,7 +64,8 @@ def estimate(plan: Plan, extra_warnings: list[Notice], blockers: list[Notice], n
     fit = memory.fit(plan.model, wanted.hyperparameters, wanted.quantization, plan.card.type.memory_gb)
     costs = tuple(_tier_cost(plan, hours, tier) for tier in Tier if tier in plan.card.prices)
     chosen = next(cost for cost in costs if cost.tier is gpu.tier)
-    speed = workload.tokens_per_second(plan.model, plan.card.type, gpu.count) / plan.correction.factor
+    used = workload.gpus_used(plan.work, plan.model, gpu.count)
+    speed = workload.tokens_per_second(plan.model, plan.card.type, used) / plan.correction.factor
     if not fit.fits:
         blockers = [*blockers, Notice("blocker", "out_of_memory", fit.message)]
     return Estimate(
@@ -82,7 +83,11 @@ def estimate(plan: Plan, extra_warnings: list[Notice], blockers: list[Notice], n
         memory=fit,
         accuracy=plan.accuracy,
         spend_cap_usd=default_cap(chosen.cost_usd.high),
-        warnings=(*extra_warnings, *notices.warnings(gpu.tier, gpu.count, hours, costs, plan.card, fit)),
+        warnings=(
+            *extra_warnings,
+            *notices.warnings(gpu.tier, hours, costs, plan.card, fit),
+            *notices.about_gpus(gpu.count, plan.work, plan.model),
+        ),
         blockers=tuple(blockers),
         estimated_completion_at=now + timedelta(hours=hours.expected),
     )

@@ -16,8 +16,9 @@ MFU = 0.35
 # Forward, recomputed forward and the backward pass through frozen weights: 2 FLOPs each per parameter and
 # token.
 FLOPS_PER_PARAMETER_AND_TOKEN = 6
-# The trainer drives one GPU; more of them are billed and do not make it faster.
-GPUS_USED = 1
+# What each GPU after the first adds to the speed of one. Adapters are small, so little is exchanged, but shares of
+# a step are never quite equal. Not measured; see docs/estimates.md.
+SCALING_EFFICIENCY = 0.9
 
 TRAINING_TENTHS = 8
 UNKNOWN_CONVERSATIONS = 1000
@@ -46,6 +47,7 @@ class Workload:
     training_tokens: int
     steps_per_epoch: int
     epochs: int
+    conversations_per_step: int
 
     @property
     def total_steps(self) -> int:
@@ -73,20 +75,27 @@ def measure(
         training_tokens=tokens * TRAINING_TENTHS * parameters.epochs // 10,
         steps_per_epoch=math.ceil(training_rows / parameters.effective_batch),
         epochs=parameters.epochs,
+        conversations_per_step=min(parameters.effective_batch, training_rows),
     )
 
 
-def tokens_per_second(model: BaseModel, gpu: GpuType, gpu_count: int) -> float:
-    """Prior training speed: MFU x peak FLOP/s / (6 x parameters); for local models the measured CPU speed."""
+def gpus_used(work: Workload, model: BaseModel, gpu_count: int) -> int:
+    """GPUs that have something to do: a step is divided by conversations. Local models train in one process."""
+    return 1 if model.local else min(gpu_count, work.conversations_per_step)
+
+
+def tokens_per_second(model: BaseModel, gpu: GpuType, used: int) -> float:
+    """Prior training speed: MFU x peak FLOP/s / (6 x parameters) x (1 + efficiency x (used GPUs - 1)); for local
+    models the measured CPU speed."""
     if model.cpu_tokens_per_second is not None:
         return model.cpu_tokens_per_second
-    flops = MFU * gpu.peak_tflops * 1e12 * min(gpu_count, GPUS_USED)
+    flops = MFU * gpu.peak_tflops * 1e12 * (1 + SCALING_EFFICIENCY * (used - 1))
     return flops / (FLOPS_PER_PARAMETER_AND_TOKEN * model.parameters)
 
 
 def prior_seconds(work: Workload, model: BaseModel, gpu: GpuType, gpu_count: int) -> float:
     """Billed seconds from renting the pod to its end: start-up, training, validation, final save."""
-    speed = tokens_per_second(model, gpu, gpu_count)
+    speed = tokens_per_second(model, gpu, gpus_used(work, model, gpu_count))
     training = work.training_tokens / speed
     if model.local:
         validation = (work.epochs + 1) * work.validation_tokens / (speed * _VALIDATION_SPEEDUP)

@@ -249,9 +249,22 @@ def test_scarce_idle_and_costly_choices_are_pointed_out(shop: Shop) -> None:
 
     made = shop.estimate(dataset_id=big.id, base_model_id="qwen3-32b", tier="on_demand", gpu_count=2)
 
-    assert {"high_cost", "high_cost_on_demand", "long_run", "extra_gpus_idle"} <= _codes(made)
+    assert {"high_cost", "high_cost_on_demand", "long_run", "several_gpus"} <= _codes(made)
     spot = shop.estimate(dataset_id=big.id, base_model_id="qwen3-32b")
     assert "recommend_on_demand" in _codes(spot)
+
+
+def test_more_gpus_shorten_the_estimate_and_idle_ones_are_named(shop: Shop) -> None:
+    one, two = (shop.estimate(gpu_count=count) for count in (1, 2))
+    assert two.throughput_tokens_per_second == pytest.approx(1.9 * one.throughput_tokens_per_second, rel=1e-4)
+    assert two.duration_hours.expected < one.duration_hours.expected
+    assert two.hourly_rate_usd == 2 * one.hourly_rate_usd
+    assert "extra_gpus_idle" not in _codes(two)
+
+    small = shop.estimate(gpu_count=2, hyperparameters={"batch_size": 1, "gradient_accumulation_steps": 1})
+    (idle,) = (notice for notice in small.warnings if notice.code == "extra_gpus_idle")
+    assert idle.message.startswith("A step of this job has one conversation")
+    assert small.throughput_tokens_per_second == one.throughput_tokens_per_second
 
 
 def test_low_stock_warns_while_the_reading_is_fresh(shop: Shop) -> None:

@@ -58,8 +58,34 @@ def test_speed_is_utilisation_times_peak_over_six_flops_per_parameter() -> None:
     assert workload.tokens_per_second(_llama(), _gpu(), 1) == pytest.approx(5491.7, abs=0.1)
 
 
-def test_more_gpus_are_not_promised_to_be_faster() -> None:
-    assert workload.tokens_per_second(_llama(), _gpu(), 8) == workload.tokens_per_second(_llama(), _gpu(), 1)
+def test_each_further_gpu_adds_nine_tenths_of_the_first() -> None:
+    one = workload.tokens_per_second(_llama(), _gpu(), 1)
+
+    assert workload.tokens_per_second(_llama(), _gpu(), 2) == pytest.approx(1.9 * one)
+    assert workload.tokens_per_second(_llama(), _gpu(), 8) == pytest.approx(7.3 * one)
+
+
+def test_gpus_beyond_the_conversations_of_a_step_bring_nothing() -> None:
+    values = presets.resolve("balanced", {"batch_size": 3, "gradient_accumulation_steps": 1})
+    work = workload.measure(242, 1567, 318_224, values)
+
+    assert [workload.gpus_used(work, _llama(), count) for count in (1, 2, 3, 8)] == [1, 2, 3, 3]
+    three, eight = (workload.prior_seconds(work, _llama(), _gpu(), count) for count in (3, 8))
+    assert three == eight < workload.prior_seconds(work, _llama(), _gpu(), 2)
+
+
+def test_a_training_split_smaller_than_a_step_bounds_the_gpus() -> None:
+    values = presets.resolve("balanced", {"batch_size": 16})
+
+    assert workload.gpus_used(workload.measure(3, 3, 600, values), _llama(), 8) == 2
+
+
+def test_a_local_model_uses_one_process_however_many_gpus_are_rented() -> None:
+    tiny = base_models.find("tiny-llama")
+    assert tiny is not None
+    work = workload.measure(100, 100, 20_000, presets.resolve("fast"))
+
+    assert workload.gpus_used(work, tiny, 8) == 1
 
 
 def test_the_prior_adds_start_validation_and_saving_to_training() -> None:

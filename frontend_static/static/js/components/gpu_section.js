@@ -61,6 +61,6 @@ export function gpuSection(catalog, choice, estimate, onChange) {
       ${note ? html`<p class="hint warning">${note}</p>` : nothing}</div></div>
     ${gpu && gpu.max_count > 1 ? html`<div class="field"><label for="gpu-count">Number of GPUs <span class="counter num">${choice.gpu.count}</span></label>
       <input type="range" id="gpu-count" min="1" max=${gpu.max_count} .value=${String(choice.gpu.count)} @input=${(event) => setGpu({ count: Number(event.target.value) })}>
-      <p class="hint">Every GPU is billed. The trainer uses one GPU for now: more of them cost more and train no faster.</p></div>` : nothing}
+      <p class="hint">Every GPU is billed and holds the whole model. A step is divided among them: the estimate says how much sooner the job ends, and the model needs no more memory per GPU.</p></div>` : nothing}
     ${gpu ? html`<div class="choices two" role="radiogroup" aria-label="Tier">${offeredTiers(gpu).map((tier) => tierCard(gpu, tier, choice, estimate, (value) => setGpu({ tier: value })))}</div>` : nothing}</div>`;
 }

@@ -69,7 +69,7 @@ def test_a_template_that_cannot_take_a_conversation_names_the_line(tokenizer: An
 
 def test_a_template_that_rewrites_earlier_turns_is_refused_instead_of_mistrained(tokenizer: Any) -> None:
     tokenizer.chat_template = "{{ messages | length }}:" + MARKERLESS
-    with pytest.raises(BadDatasetError, match="changes earlier text"):
+    with pytest.raises(BadDatasetError, match="not how that turn begins"):
         ChatRenderer(tokenizer, "Tiny").example(Conversation(7, MESSAGES), 500)
 
 

@@ -52,8 +52,12 @@ class Evaluation:
 
 
 def validation_slice(prepared: Prepared, limit: int | None) -> tuple[list[Example], list[Conversation]]:
-    """The validation conversations that are measured; the limit is the job's."""
-    return prepared.validation[:limit], prepared.validation_conversations[:limit]
+    """The examples of the first `limit` validation conversations, and those conversations beside them."""
+    if limit is None:
+        return prepared.validation, prepared.validation_conversations
+    lines = list(dict.fromkeys(example.line for example in prepared.validation))[:limit]
+    end = sum(example.line in set(lines) for example in prepared.validation)
+    return prepared.validation[:end], prepared.validation_conversations[:end]
 
 
 def row_losses(

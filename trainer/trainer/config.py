@@ -101,6 +101,7 @@ class Job:
     report_interval_seconds: float
     watched_interval_seconds: float
     dead_man_seconds: float
+    export_merged: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,7 @@ def parse_job(text: str) -> Job:
         report_interval_seconds=report.number("interval_seconds", 0.01, default=15.0),
         watched_interval_seconds=report.number("watched_interval_seconds", 0.01, default=5.0),
         dead_man_seconds=report.number("dead_man_seconds", 0.01, default=900.0),
+        export_merged=fields.within("export", optional=True).flag("merged", False),
     )
 
 

@@ -67,7 +67,7 @@ def test_the_on_demand_tier_is_priced_and_sent(site: Site, open_page: Opener) ->
 def test_a_merged_model_is_made_when_asked_for(site: Site, open_page: Opener) -> None:
     page = open_page()
     flows.configure(page, site.origin, dataset_of(site))
-    page.get_by_label("Also export a merged model (about 16.06 GB)").check()
+    page.get_by_label("Also export a merged model (about 16.1 GB)").check()
     flows.review_and_start(page)
     assert created(site)[0]["export_merged"] is True
 

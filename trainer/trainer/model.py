@@ -100,7 +100,17 @@ def _load_base(job: Job, folder: Path, machine: Machine) -> Any:
             "Delete its folder from the model volume so that it is downloaded again, then retry the job."
         ) from error
     base.config.use_cache = False
+    _keep_weights_as_loaded(base)
     return base
+
+
+def _keep_weights_as_loaded(base: Any) -> None:
+    """On some CPUs bitsandbytes repacks 4-bit weights, in place and for good, at the first forward pass in
+    evaluation mode. What comes after computes in bf16 and passes no gradient, so that a validation would end the
+    training of every layer but the last, and a resumed run, which has not validated yet, would differ."""
+    for layer in base.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def add_adapters(base: Any, job: Job) -> Any:

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,12 +124,12 @@ def run(models_dir: Path, folder: Path, quantization: str) -> Artifacts:
 
 
 @pytest.fixture(scope="module")
-def plain(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Artifacts]:
+def plain(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     return run(models_dir, tmp_path_factory.mktemp("plain"), "none")
 
 
 @pytest.fixture(scope="module")
-def quantised(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Artifacts]:
+def quantised(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     return run(models_dir, tmp_path_factory.mktemp("quantised"), "nf4")
 
 

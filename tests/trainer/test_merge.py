@@ -63,7 +63,7 @@ class Said(list[dict[str, Any]]):
 def export(
     tmp_path: Path, job: Any, base: Path, loaded: Loaded, transfers: Transfers, said: Said, **more: Any
 ) -> merge.Merged | None:
-    arguments = {"brief": False, "check": lambda: None} | more
+    arguments: dict[str, Any] = {"brief": False, "check": lambda: None} | more
     return merge.export_merged(
         tmp_path / "merged", job, base, loaded, transfers=transfers, say=said, **arguments
     )

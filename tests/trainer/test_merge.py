@@ -31,7 +31,7 @@ def transfers(plane: FakeControlPlane) -> Iterator[Transfers]:
     with httpx.Client() as client:
         control = ControlPlane(plane.url, JOB_ID, SECRET, client)
         address = Address(JOB_ID, 1, plane.fence, plane.url)
-        yield Transfers(control, address, client, base_seconds=0.0001)
+        yield Transfers(control, address, client, base_seconds=1e-7)
 
 
 @pytest.fixture

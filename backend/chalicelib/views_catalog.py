@@ -50,6 +50,7 @@ def configuration_json(configuration: Configuration) -> dict[str, Any]:
         "base_model": {"id": configuration.base_model_id, "name": model_name},
         "quantization": configuration.quantization,
         "seed": configuration.seed,
+        "export_merged": configuration.export_merged,
         "summary": f"{preset_name} • {_TIER_NAMES[gpu.tier]} {count}{gpu.name} • {model_name}",
     }
 

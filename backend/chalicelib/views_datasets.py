@@ -78,7 +78,7 @@ def preview(rows: Sequence[PreviewRow], offset: int, limit: int, total: int) -> 
             "line": row.line,
             "messages": [
                 {"role": role, "content": content, "trained": role == "assistant"}
-                for role, content in row.messages
+                for role, content, *_ in row.messages
             ],
             "metadata": dict(row.metadata),
         }

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chalicelib.domain.configuration import Configuration
 from chalicelib.domain.end_reasons import EndReason
 from chalicelib.domain.job_file import job_file
 from chalicelib.routes import webhook_bodies as bodies
 from chalicelib.settings import DEFAULT_TIMINGS
 from jsonschema import Draft202012Validator, FormatChecker
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from referencing import Registry, Resource
 
+from tests.builders import a_job
 from tests.lifecycle.trainer import Trainer
 from tests.lifecycle.world import BASE_MODEL, World
 
@@ -93,6 +97,56 @@ def test_the_job_file_that_a_pod_is_given_fits_the_schema_and_has_the_example_s_
     )
     assert _problems("job_file.schema.json", None, json.loads(json.dumps(told))) == []
     assert told.keys() == _example("pod_job_file").keys()
+
+
+def test_a_job_that_asks_for_a_merged_model_says_so_and_only_then() -> None:
+    world = World()
+    job_id = world.running()
+    job = world.job(job_id)
+    asking = replace(job, configuration=replace(job.configuration, export_merged=True))
+    told = job_file(
+        asking,
+        world.attempt(job_id),
+        BASE_MODEL,
+        api_url="https://lora.example",
+        spent_usd=Decimal(0),
+        hourly_rate_usd=Decimal(1),
+        timings=DEFAULT_TIMINGS,
+    )
+    assert told["export"] == {"merged": True}
+    assert _problems("job_file.schema.json", None, json.loads(json.dumps(told))) == []
+
+
+def test_a_configuration_stored_before_merged_models_existed_still_loads() -> None:
+    adapter = TypeAdapter(Configuration)
+    old = adapter.dump_python(a_job().configuration)
+    del old["export_merged"]
+    assert adapter.validate_python(old).export_merged is False
+
+
+@pytest.mark.parametrize(
+    ("path", "fits"),
+    [
+        ("artifacts/merged/config.json", True),
+        ("artifacts/merged/model-00001-of-00035.safetensors", True),
+        ("artifacts/other/config.json", False),
+        ("artifacts/merged/deeper/config.json", False),
+        ("checkpoints/step-000001/merged/config.json", False),
+    ],
+)
+def test_only_the_merged_model_has_a_folder_below_the_artifacts(path: str, fits: bool) -> None:
+    body = {
+        "attempt": 1,
+        "fence": "fence-0001",
+        "uploads": [{"path": path, "size_bytes": 1, "sha256": "0" * 64}],
+        "downloads": [],
+    }
+    assert (_problems("urls.schema.json", "request", body) == []) is fits
+    if fits:
+        bodies.UrlsBody.model_validate(body)
+    else:
+        with pytest.raises(ValidationError):
+            bodies.UrlsBody.model_validate(body)
 
 
 def test_what_the_backend_replies_fits_the_schemas() -> None:

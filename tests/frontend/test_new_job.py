@@ -61,6 +61,15 @@ def test_the_on_demand_tier_is_priced_and_sent(site: Site, open_page: Opener) ->
     expect(page.locator("#estimate-total")).to_have_text("$6.10 – $8.70")
     flows.review_and_start(page)
     assert created(site)[0]["gpu"] == {"type": "NVIDIA H100 PCIe", "count": 1, "tier": "on_demand"}
+    assert created(site)[0]["export_merged"] is False
+
+
+def test_a_merged_model_is_made_when_asked_for(site: Site, open_page: Opener) -> None:
+    page = open_page()
+    flows.configure(page, site.origin, dataset_of(site))
+    page.get_by_label("Also export a merged model (about 16.1 GB)").check()
+    flows.review_and_start(page)
+    assert created(site)[0]["export_merged"] is True
 
 
 def test_a_refused_value_is_shown_at_its_field(site: Site, open_page: Opener) -> None:

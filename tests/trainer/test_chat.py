@@ -67,21 +67,10 @@ def test_a_template_that_cannot_take_a_conversation_names_the_line(tokenizer: An
         ChatRenderer(tokenizer, "Tiny").example(Conversation(7, MESSAGES), 500)
 
 
-def test_a_template_that_rewrites_earlier_turns_marks_the_same_words(tokenizer: Any) -> None:
+def test_a_template_that_rewrites_earlier_turns_is_refused_instead_of_mistrained(tokenizer: Any) -> None:
     tokenizer.chat_template = "{{ messages | length }}:" + MARKERLESS
-    example = ChatRenderer(tokenizer, "Tiny").example(Conversation(7, MESSAGES), 500)
-    assert example is not None
-    assert tokenizer.decode(example.token_ids).startswith("5:<|im_start|>")
-    assert supervised_text(tokenizer, example) == "Hello!<|im_end|>Bye.<|im_end|>"
-
-
-def test_a_template_that_leaves_an_answer_out_is_refused_instead_of_mistrained(tokenizer: Any) -> None:
-    tokenizer.chat_template = (
-        "{{ messages | length }}:{%- for message in messages -%}{%- if message['role'] != 'assistant' or loop.last -%}"
-        "<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>{%- endif -%}{%- endfor -%}"
-    )
-    with pytest.raises(BadDatasetError, match="line 7: it leaves out what turn 2 says"):
-        ChatRenderer(tokenizer, "Tiny").example(Conversation(7, MESSAGES[1:]), 500)
+    with pytest.raises(BadDatasetError, match="not how that turn begins"):
+        ChatRenderer(tokenizer, "Tiny").example(Conversation(7, MESSAGES), 500)
 
 
 def test_a_model_without_a_template_is_refused(tokenizer: Any) -> None:

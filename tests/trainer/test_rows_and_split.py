@@ -10,8 +10,11 @@ import pytest
 from trainer.errors import BadDatasetError
 from trainer.rows import Conversation, read_rows
 
+from tests.trainer.fake_control_plane import CONTRACTS
 from tests.trainer.trainer_support import as_jsonl, conversations
 from trainer import data
+
+GOLDEN = json.loads((CONTRACTS / "examples/dataset_rows.json").read_text(encoding="utf-8"))
 
 
 def write(path: Path, *rows: Any) -> Path:
@@ -43,6 +46,18 @@ def test_the_three_formats_read_as_the_same_conversation(tmp_path: Path) -> None
 def test_an_alpaca_input_follows_its_instruction(tmp_path: Path) -> None:
     path = write(tmp_path / "a", {"instruction": "Translate", "input": "Haus", "output": "house"})
     assert read_rows(path, "alpaca")[0].messages[0]["content"] == "Translate\n\nHaus"
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: str(case["name"]))
+def test_every_row_converts_as_the_contract_says(case: dict[str, Any], tmp_path: Path) -> None:
+    path = write(tmp_path / "a", case["row"])
+    if "error" in case:
+        with pytest.raises(BadDatasetError, match="Line 1 ") as refused:
+            read_rows(path, case["format"])
+        assert "tool" not in case["error"]["field"] or case["error"]["field"] in str(refused.value)
+        return
+    expected = Conversation(1, tuple(case["messages"]), tuple(case.get("tools", ())))
+    assert read_rows(path, case["format"]) == [expected]
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,7 @@ def test_the_artifacts_are_complete_and_their_sums_are_right(run: Run) -> None:
         "chat_template.jinja",
         "README.md",
         "training_summary.json",
+        "validation_losses.jsonl",
         "SHA256SUMS",
     } == set(stored)
     lines = stored["SHA256SUMS"].decode().splitlines()

@@ -6,7 +6,7 @@ import logging
 import shutil
 import sys
 
-from trainer import config, data, evaluate, events, export, launch, model, model_cache, train
+from trainer import config, data, evaluate, events, export, launch, merge, model, model_cache, train
 from trainer.chat import ChatRenderer
 from trainer.ending import guarded, idle, idle_without_job
 from trainer.errors import BadConfigurationError
@@ -51,12 +51,16 @@ def recipe(pod: Pod, machine: Machine, hello: Hello) -> None:
     )
     say(events.stage("finalization", "Generating training summary...", 0.85), True)
     summary = export.summarise(job, machine, prepared, session.progress, evaluation, ended_by)
-    rest = export.export_rest(folder, job, loaded, prepared, summary)
+    merged = merge.export_merged(
+        folder / merge.FOLDER, job, cache.folder, loaded, brief, pod.transfers, say, check
+    )
+    rest = export.export_rest(folder, job, loaded, prepared, summary, evaluation, merged)
     pod.transfers.upload("artifacts", rest, attempts=train.ARTIFACT_TRIES)
 
     say(events.stage("finalization", "Cleaning up temporary files...", 0.95), False)
     session.keeper.wait(train.CANCEL_UPLOAD_SECONDS)
-    entries = [file.entry() for file in [weights, adapter_config, *rest]]
+    files = [weights, adapter_config, *rest, *(merged.files if merged else ())]
+    entries = [file.entry() for file in files]
     say({"type": "artifacts", "path": "artifacts", "files": entries, "summary": summary}, True)
     say(events.stage("finalization", "Training finished and all files are stored", 1.0, completed=True), True)
     shutil.rmtree(pod.folder / "checkpoints", ignore_errors=True)

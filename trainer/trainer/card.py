@@ -7,6 +7,8 @@ from typing import Any
 
 from trainer.config import Job
 from trainer.data import Prepared
+from trainer.merge import FOLDER, Merged
+from trainer.template import DATE_STRING
 
 REPOSITORY_LICENCES = {
     "apache-2.0",
@@ -23,16 +25,20 @@ REPOSITORY_LICENCES = {
 }
 
 
-def model_card(job: Job, prepared: Prepared, summary: dict[str, Any]) -> str:
-    """README.md of the adapter, with the hub's metadata header."""
+def model_card(
+    job: Job, prepared: Prepared, summary: dict[str, Any], merged: Merged | None, dated: bool
+) -> str:
+    """README.md of the adapter, with the hub's metadata header. dated: the chat template writes today's date."""
     return "\n".join(
         [
             *_header(job),
             *_opening(job),
             *_results(summary),
             *_training(job, summary),
-            *_dataset(job, prepared),
+            *_dataset(job, prepared, summary),
             *_use(job),
+            *_dates(dated),
+            *_merged(job, merged),
         ]
     )
 
@@ -66,7 +72,7 @@ def _results(summary: dict[str, Any]) -> list[str]:
     ]
     lines = ["## Results", "", "| Measure | Value |", "| --- | --- |"]
     lines += [f"| {name} | {_number(value)} |" for name, value in rows]
-    held = summary["conversations"]["validation"]
+    held = summary["conversations"]["evaluated"]
     return [
         *lines,
         "",
@@ -105,19 +111,27 @@ def _training(job: Job, summary: dict[str, Any]) -> list[str]:
     ]
 
 
-def _dataset(job: Job, prepared: Prepared) -> list[str]:
-    return [
+def _dataset(job: Job, prepared: Prepared, summary: dict[str, Any]) -> list[str]:
+    tokens = summary["tokens"]
+    lines = [
         "## Data",
         "",
-        f"Trained on “{job.dataset.name}” (sha256 `{job.dataset.sha256}`): {len(prepared.training)} "
+        f"Trained on “{job.dataset.name}” (sha256 `{job.dataset.sha256}`): {prepared.training_count} "
         "conversations for "
-        f"training with {prepared.training_pairs} assistant turns, {len(prepared.validation)} held out "
+        f"training with {prepared.training_pairs} assistant turns, {prepared.validation_count} held out "
         "for validation.",
+        f"One pass over the training conversations is {tokens['per_epoch']:,} tokens, of which "
+        f"{tokens['supervised_per_epoch']:,} carry loss; the longest has {tokens['longest_conversation']:,}.",
         f"{prepared.truncated} conversations were cut at a turn boundary to fit; {prepared.skipped} had "
         "nothing to learn "
         "from and were skipped. Only the assistant's words carry loss.",
-        "",
     ]
+    if prepared.folded_systems:
+        lines.append(
+            f"In {prepared.folded_systems} conversations the system text stands at the head of the first question, "
+            "because the model's chat template has no place for it."
+        )
+    return [*lines, ""]
 
 
 def _use(job: Job) -> list[str]:
@@ -136,9 +150,39 @@ def _use(job: Job) -> list[str]:
         "",
         "`training_summary.json` holds these numbers, the loss curve, sample answers and the rows that "
         "are still hard. "
+        "`validation_losses.jsonl` holds the loss of every measured conversation, with and without the adapter. "
         "`SHA256SUMS` holds the checksums of all files.",
         "",
     ]
+
+
+def _dates(dated: bool) -> list[str]:
+    if not dated:
+        return []
+    return [
+        f"The chat template writes today's date into the prompt. Training and the losses above used {DATE_STRING} "
+        "throughout.",
+        "",
+    ]
+
+
+def _merged(job: Job, merged: Merged | None) -> list[str]:
+    if merged is None:
+        return []
+    if merged.precision is None:
+        return ["## Merged model", "", f"There is no merged model: {merged.problem}.", ""]
+    lines = [
+        "## Merged model",
+        "",
+        f"`{FOLDER}/` holds the whole model with the adapter added to the base's own weights in {merged.precision}, "
+        "the precision they were published in. It loads with `transformers` alone.",
+    ]
+    if job.quantization == "nf4":
+        lines.append(
+            "The adapter was trained on, and the losses above were measured with, the base in 4 bits; the merged "
+            "model was never quantised, so its losses differ slightly."
+        )
+    return [*lines, ""]
 
 
 def _number(value: float | None) -> str:

@@ -1,49 +1,22 @@
 """Renders a conversation with the model's own chat template and marks the tokens the loss is taken on.
 
 Assistant tokens are found by the template's generation markers where it has them; otherwise by rendering the
-conversation up to each assistant turn with and without it and comparing character positions. Templates that write
-earlier turns differently once others follow (some drop a turn's reasoning) are compared another way: what of the whole
-text changes when only the words of one assistant turn do.
+conversation up to each assistant turn with and without it and comparing character positions.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jinja2.exceptions import TemplateError
 
 from trainer.errors import BadDatasetError, ModelUnavailableError
-from trainer.rows import Conversation, Message
+from trainer.rows import Conversation, Message, Tool
+from trainer.template import ChatTemplate, TurnLeftOutError
 
-# Some templates write today's date into the prompt. A run that is resumed tomorrow must read the same tokens, so for
-# them it is always the day that Llama's own template names where it has no clock.
-PROMPT_DAY = {
-    "%d": "26",
-    "%b": "Jul",
-    "%B": "July",
-    "%m": "07",
-    "%Y": "2024",
-    "%y": "24",
-    "%A": "Friday",
-    "%a": "Fri",
-}
-FIXED_CLOCK = (
-    "{%- macro strftime_now(pattern) -%}{{ pattern"
-    + "".join(f" | replace('{code}', '{value}')" for code, value in PROMPT_DAY.items())
-    + " }}{%- endmacro -%}"
-)
-# Private-use characters: in no conversation, so that nothing before or after a turn can be mistaken for its words.
-STAND_IN = "\ue0f0\ue0f1"
-PROBE: tuple[Message, ...] = (
-    {"role": "user", "content": "a"},
-    {"role": "assistant", "content": "b"},
-    {"role": "user", "content": "c"},
-    {"role": "assistant", "content": "d"},
-)
 GENERATION_MARKER = re.compile(r"\{%-?\+?\s*generation\s*[-+]?%\}")
 
 
@@ -65,168 +38,181 @@ class Example:
         return sum(self.supervised[1:])
 
 
+@dataclass(frozen=True)
+class _Marked:
+    """Tokens of some turns; `apart` are the positions of assistant turns that look different once others
+    follow, so that the model never sees them asked for and answered as they stand here."""
+
+    token_ids: list[int]
+    supervised: list[bool]
+    apart: tuple[int, ...] = ()
+
+
 class ChatRenderer:
     """One tokenizer and its template. Conversations the template cannot take raise BadDatasetError."""
 
     def __init__(self, tokenizer: Any, model_name: str) -> None:
-        template = getattr(tokenizer, "chat_template", None)
-        if not isinstance(template, str):
+        source = getattr(tokenizer, "chat_template", None)
+        if not isinstance(source, str):
             raise ModelUnavailableError(
                 f"{model_name} has no chat template, so conversations cannot be rendered for it. "
                 "Choose an instruction-tuned model."
             )
         self._tokenizer = tokenizer
+        self._template = ChatTemplate(tokenizer, source)
         self._model_name = model_name
-        self._template = (FIXED_CLOCK if "strftime_now" in template else "") + template
-        self._has_markers = bool(GENERATION_MARKER.search(template))
-        self._special = sorted(tokenizer.all_special_tokens, key=len, reverse=True)
-        self._spans = self._spans_by_prefix if self._keeps_prefixes() else self._spans_by_difference
+        self._has_markers = bool(GENERATION_MARKER.search(source))
+        self._enders = tuple(token for token in tokenizer.get_added_vocab() if token.strip())
         self.folded_systems = 0
 
-    def example(self, conversation: Conversation, max_tokens: int) -> Example | None:
-        """Tokens of a conversation, cut after the last assistant turn that fits; None when nothing is left to
-        learn."""
-        messages = list(conversation.messages)
-        while messages and messages[-1]["role"] != "assistant":
-            messages.pop()
-        if not messages:
-            return None
-        token_ids, supervised = self._render(messages, conversation.line)
-        truncated = False
-        while len(token_ids) > max_tokens:
-            truncated = True
-            shorter = _without_last_exchange(messages)
-            if not shorter:
-                # Not even the first exchange fits: keep its beginning rather than lose the row.
-                token_ids, supervised = token_ids[:max_tokens], supervised[:max_tokens]
-                break
-            messages = shorter
-            token_ids, supervised = self._render(messages, conversation.line)
-        if not any(supervised[1:]):
-            return None
-        return Example(conversation.line, tuple(token_ids), tuple(supervised), truncated)
+    def examples(self, conversation: Conversation, max_tokens: int) -> list[Example]:
+        """The conversation as one example, then one more for each assistant turn that has to be learned apart.
 
-    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
+        The example is cut after the last assistant turn that fits; the list is empty when nothing is left to
+        learn. Templates that show an answer differently once the conversation goes on (Qwen3 drops the
+        thinking of earlier turns) get each such answer as the end of an example of its own, as it will be
+        asked for.
+        """
+        messages = _through_last_answer(conversation.messages)
+        if not messages:
+            return []
+        messages, marked = self._render(messages, conversation)
+        truncated = len(marked.token_ids) > max_tokens
+        if truncated:
+            messages = self._shortened(messages, conversation.tools, max_tokens)
+            marked = self._mask(messages, conversation.tools)
+        ids, supervised = marked.token_ids[:max_tokens], marked.supervised[:max_tokens]
+        if not any(supervised[1:]):
+            return []
+        apart = [self._last_answer(messages[: at + 1], conversation) for at in marked.apart]
+        fitting = [example for example in apart if len(example) <= max_tokens]
+        truncated = truncated or len(fitting) < len(apart)
+        whole = Example(conversation.line, tuple(ids), tuple(supervised), truncated)
+        return [whole, *(replace(example, truncated=truncated) for example in fitting)]
+
+    def example(self, conversation: Conversation, max_tokens: int) -> Example | None:
+        """The first of `examples`; None when there is none."""
+        found = self.examples(conversation, max_tokens)
+        return found[0] if found else None
+
+    def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
         """Tokens that ask for the next assistant turn."""
         try:
-            text = self._text(messages, add_generation_prompt=True)
+            text = self._template.text(messages, tools, prompt=True)
         except TemplateError:
-            text = self._text(_fold_system(messages), add_generation_prompt=True)
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+            text = self._template.text(_fold_system(messages), tools, prompt=True)
+        return self._tokens(text)
 
-    def _render(self, messages: list[Message], line: int) -> tuple[list[int], list[bool]]:
+    def _render(self, messages: list[Message], conversation: Conversation) -> tuple[list[Message], _Marked]:
+        """The turns as the template takes them, and their tokens."""
         try:
-            return self._mask(messages)
-        except (TemplateError, _NotPrefixPreservingError) as error:
+            return messages, self._checked(messages, conversation.tools)
+        except (TemplateError, TypeError, TurnLeftOutError, _PromptDiffersError) as error:
             if messages[0]["role"] != "system":
-                raise self._refusal(line, error) from error
+                raise self._refusal(conversation.line, error) from error
         # Several templates know no system role, or move its text around; as the head of the first
         # question it says the same.
+        folded = _fold_system(messages)
         try:
-            result = self._mask(_fold_system(messages))
-        except (TemplateError, _NotPrefixPreservingError) as error:
-            raise self._refusal(line, error) from error
+            marked = self._checked(folded, conversation.tools)
+        except (TemplateError, TypeError, TurnLeftOutError, _PromptDiffersError) as error:
+            raise self._refusal(conversation.line, error) from error
         self.folded_systems += 1
-        return result
+        return folded, marked
+
+    def _checked(self, messages: Sequence[Message], tools: Sequence[Tool]) -> _Marked:
+        self._template.check_complete(messages, tools)
+        return self._mask(messages, tools)
 
     def _refusal(self, line: int, error: Exception) -> BadDatasetError:
         return BadDatasetError(
             f"The chat template of {self._model_name} cannot take the conversation on line {line}: {error}. "
-            "Make user and assistant turns alternate, or choose another base model.",
+            "Make user and assistant turns alternate, leave out tools, or choose another base model.",
             line=line,
         )
 
-    def _mask(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
-        full = self._text(messages)
-        _require_all(messages, full)
-        if not self._has_markers:
-            return self._mask_by_spans(messages, full)
-        encoded = self._tokenizer.apply_chat_template(
-            list(messages),
-            tokenize=True,
-            return_dict=True,
-            return_assistant_tokens_mask=True,
-            chat_template=self._template,
-        )
-        return list(encoded["input_ids"]), [bool(flag) for flag in encoded["assistant_masks"]]
+    def _shortened(self, messages: list[Message], tools: Sequence[Tool], max_tokens: int) -> list[Message]:
+        """The turns through the last assistant turn that fits; the first exchange where not even that fits:
+        its beginning is kept rather than the row lost."""
+        while shorter := _without_last_exchange(messages):
+            messages = shorter
+            if len(self._tokens(self._template.text(messages, tools))) <= max_tokens:
+                break
+        return messages
 
-    def _mask_by_spans(self, messages: Sequence[Message], full: str) -> tuple[list[int], list[bool]]:
-        spans = self._spans(messages, full)
-        encoded = self._tokenizer(full, add_special_tokens=False, return_offsets_mapping=True)
+    def _last_answer(self, messages: Sequence[Message], conversation: Conversation) -> Example:
+        """An example that ends with an assistant turn and teaches that turn only."""
+        before = self._template.text(messages[:-1], conversation.tools, prompt=True)
+        text = self._template.text(messages, conversation.tools)
+        ids, supervised = self._mark(text, [(len(before), len(self._trimmed(text)))])
+        return Example(conversation.line, tuple(ids), tuple(supervised))
+
+    def _mask(self, messages: Sequence[Message], tools: Sequence[Tool]) -> _Marked:
+        if self._has_markers:
+            return _Marked(*self._template.tokens_and_markers(messages, tools))
+        full = self._template.text(messages, tools)
+        spans: list[tuple[int, int]] = []
+        apart: list[int] = []
+        for position, message in enumerate(messages):
+            if message["role"] != "assistant":
+                continue
+            if position == 0:
+                raise _PromptDiffersError("the assistant speaks before anybody asked")
+            before = self._template.text(messages[:position], tools, prompt=True)
+            through = self._template.text(messages[: position + 1], tools)
+            if not through.startswith(before):
+                raise _PromptDiffersError(
+                    f"what it writes to ask for turn {position + 1} is not how that turn begins"
+                )
+            end = self._end_of_turn(full, len(before), through) if full.startswith(before) else None
+            if end is None:
+                apart.append(position)
+            else:
+                spans.append((len(before), end))
+        return _Marked(*self._mark(full, spans), tuple(apart))
+
+    def _end_of_turn(self, full: str, start: int, through: str) -> int | None:
+        """Where in the whole text the turn ends that is last in `through`; None when it looks different there."""
+        turn = self._trimmed(through)
+        if full.startswith(turn[start:], start):
+            return len(turn)
+        # Phi-3 closes the last turn with an end-of-text token after the token that ends every turn.
+        closed = self._trimmed(turn.removesuffix(self._tokenizer.eos_token or ""))
+        if closed.endswith(self._enders) and full.startswith(closed[start:], start):
+            return len(closed)
+        return None
+
+    def _trimmed(self, text: str) -> str:
+        """Without the white space after an end-of-turn token: it belongs to the template, a model stops before
+        it."""
+        bare = text.rstrip()
+        return bare if bare.endswith(self._enders) else text.rstrip("\n")
+
+    def _mark(self, text: str, spans: Sequence[tuple[int, int]]) -> tuple[list[int], list[bool]]:
+        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        # Some tokenizers leave white space out of the offsets, so that a line break inside an answer covers
+        # nothing.
         supervised = [
-            any(start <= left and right <= end and right > left for start, end in spans)
+            any(
+                start <= left and right <= end and (right > left or start < left < end)
+                for start, end in spans
+            )
             for left, right in encoded["offset_mapping"]
         ]
         return list(encoded["input_ids"]), supervised
 
-    def _keeps_prefixes(self) -> bool:
-        """Whether the template writes a turn the same way whatever follows it."""
-        try:
-            self._spans_by_prefix(PROBE, self._text(PROBE))
-        except _NotPrefixPreservingError:
-            return False
-        except TemplateError:
-            # It refuses these turns for a reason of its own; real ones will be told about with their line.
-            return True
-        return True
-
-    def _spans_by_prefix(self, messages: Sequence[Message], full: str) -> list[tuple[int, int]]:
-        spans: list[tuple[int, int]] = []
-        for position, message in enumerate(messages):
-            if message["role"] != "assistant":
-                continue
-            before = self._text(messages[:position], add_generation_prompt=True)
-            through = self._text(messages[: position + 1])
-            if not full.startswith(before) or not full.startswith(through):
-                raise _NotPrefixPreservingError(f"it changes earlier text when turn {position + 1} is added")
-            # The line break after an end-of-turn token belongs to the template; a model stops before it.
-            spans.append((len(before), len(through.rstrip("\n"))))
-        return spans
-
-    def _spans_by_difference(self, messages: Sequence[Message], full: str) -> list[tuple[int, int]]:
-        """Each assistant turn's words as they stand in the whole text, with the token that ends the turn."""
-        spans: list[tuple[int, int]] = []
-        for position, message in enumerate(messages):
-            if message["role"] != "assistant":
-                continue
-            other = [*messages[:position], {**message, "content": STAND_IN}, *messages[position + 1 :]]
-            changed = self._text(other)
-            if STAND_IN not in changed:
-                raise _NotPrefixPreservingError(f"it leaves out what turn {position + 1} says")
-            start = _alike(full, changed)
-            end = len(full) - _alike(full[start:][::-1], changed[start:][::-1])
-            ending = next((each for each in self._special if full.startswith(each, end)), "")
-            spans.append((start, end + len(ending)))
-        return spans
-
-    def _text(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
-        text: str = self._tokenizer.apply_chat_template(
-            list(messages),
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            chat_template=self._template,
-        )
-        return text
+    def _tokens(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
 
 
-def _alike(one: str, other: str) -> int:
-    """How many characters two texts have in common from their start."""
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+class _PromptDiffersError(Exception):
+    """What asks for a turn is not what the turn begins with, so what the model has to say cannot be told."""
 
 
-class _NotPrefixPreservingError(Exception):
-    """The template rewrites earlier turns or leaves one out, so positions cannot be compared."""
-
-
-def _require_all(messages: Sequence[Message], full: str) -> None:
-    """A template that knows no tool or system turns may drop them without a word; the answers to them would then be
-    learned as answers to something else."""
-    for position, message in enumerate(messages):
-        said = message["content"].strip()
-        if message["role"] != "assistant" and said not in full and json.dumps(said)[1:-1] not in full:
-            raise _NotPrefixPreservingError(f"it leaves out turn {position + 1} (role {message['role']})")
+def _through_last_answer(messages: Sequence[Message]) -> list[Message]:
+    last = max((at for at, turn in enumerate(messages) if turn["role"] == "assistant"), default=-1)
+    return list(messages[: last + 1])
 
 
 def _fold_system(messages: Sequence[Message]) -> list[Message]:

@@ -106,6 +106,7 @@ class Job:
     report_interval_seconds: float
     watched_interval_seconds: float
     dead_man_seconds: float
+    export_merged: bool = False
 
     def optimizer_on(self, gpu: bool) -> str:
         """What the job file asks for; else 8-bit moments beside 4-bit weights on a GPU, where their memory matters."""
@@ -208,6 +209,7 @@ def parse_job(text: str) -> Job:
         report_interval_seconds=report.number("interval_seconds", 0.01, default=15.0),
         watched_interval_seconds=report.number("watched_interval_seconds", 0.01, default=5.0),
         dead_man_seconds=report.number("dead_man_seconds", 0.01, default=900.0),
+        export_merged=fields.within("export", optional=True).flag("merged", False),
     )
 
 

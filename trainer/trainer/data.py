@@ -19,7 +19,11 @@ VALIDATION_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything training needs to know about the dataset."""
+    """Everything training needs to know about the dataset.
+
+    Examples are mostly one per conversation (see ChatRenderer.examples); validation_conversations[i] is the one
+    that validation[i] was made of. The counts are of conversations.
+    """
 
     training: list[Example]
     validation: list[Example]
@@ -29,6 +33,16 @@ class Prepared:
     folded_systems: int
     training_pairs: int
     lengths: list[int] = field(default_factory=list)
+
+    @property
+    def training_count(self) -> int:
+        """Conversations that are trained on."""
+        return len({example.line for example in self.training})
+
+    @property
+    def validation_count(self) -> int:
+        """Conversations held out."""
+        return len({example.line for example in self.validation})
 
     @property
     def training_tokens(self) -> int:
@@ -86,8 +100,8 @@ def plan_event(job: Job, prepared: Prepared) -> events.Event:
         "total_steps": per_epoch * epochs,
         "steps_per_epoch": per_epoch,
         "epochs": epochs,
-        "training_conversations": len(prepared.training),
-        "validation_conversations": len(prepared.validation),
+        "training_conversations": prepared.training_count,
+        "validation_conversations": prepared.validation_count,
         "training_pairs": prepared.training_pairs,
         "training_tokens": prepared.training_tokens,
         "supervised_tokens": prepared.supervised_tokens,
@@ -139,33 +153,31 @@ def _fetch(job: Job, folder: Path, transfers: Transfers) -> Path:
 
 def _tokenise(
     conversations: Sequence[Conversation], chat: ChatRenderer, limit: int, check: Callable[[], None]
-) -> list[Example | None]:
-    examples: list[Example | None] = []
+) -> list[list[Example]]:
+    examples: list[list[Example]] = []
     for position, conversation in enumerate(conversations):
         if position % 100 == 0:
             check()
-        examples.append(chat.example(conversation, limit))
+        examples.append(chat.examples(conversation, limit))
     return examples
 
 
 def _collect(
     conversations: Sequence[Conversation],
-    examples: Sequence[Example | None],
+    examples: Sequence[list[Example]],
     training: Sequence[int],
     validation: Sequence[int],
     folded_systems: int,
 ) -> Prepared:
-    kept_training = [example for at in training if (example := examples[at]) is not None]
-    kept_validation = [
-        (example, conversations[at]) for at in validation if (example := examples[at]) is not None
-    ]
+    kept_training = [example for at in training for example in examples[at]]
+    kept_validation = [(example, conversations[at]) for at in validation for example in examples[at]]
     return Prepared(
         training=kept_training,
         validation=[example for example, _ in kept_validation],
         validation_conversations=[conversation for _, conversation in kept_validation],
-        skipped=sum(example is None for example in examples),
-        truncated=sum(example is not None and example.truncated for example in examples),
+        skipped=sum(not found for found in examples),
+        truncated=sum(any(example.truncated for example in found) for found in examples),
         folded_systems=folded_systems,
-        training_pairs=sum(conversations[at].pairs for at in training if examples[at] is not None),
+        training_pairs=sum(conversations[at].pairs for at in training if examples[at]),
         lengths=[len(example) for example in kept_training],
     )

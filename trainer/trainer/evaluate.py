@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -16,7 +17,7 @@ from trainer.config import Job
 from trainer.data import Prepared
 from trainer.model import Loaded
 from trainer.resources import Machine, is_out_of_memory
-from trainer.rows import Conversation, Message
+from trainer.rows import Conversation, Message, Tool
 
 BRIEF_CONVERSATIONS = 16
 BRIEF_SAMPLES = 2
@@ -39,21 +40,29 @@ class RowLoss:
         """Nats per supervised token."""
         return self.total / max(1, self.tokens)
 
+    def __add__(self, other: RowLoss) -> RowLoss:
+        return RowLoss(self.total + other.total, self.tokens + other.tokens)
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The final look at an adapter."""
+    """The final look at an adapter. `rows` has every measured conversation: line, tokens, base_loss, loss."""
 
     base_loss: float | None
     loss: float | None
+    rows: list[dict[str, Any]]
     samples: list[dict[str, Any]]
     worst_rows: list[dict[str, Any]]
     regressed_rows: list[dict[str, Any]]
 
 
 def validation_slice(prepared: Prepared, limit: int | None) -> tuple[list[Example], list[Conversation]]:
-    """The validation conversations that are measured; the limit is the job's."""
-    return prepared.validation[:limit], prepared.validation_conversations[:limit]
+    """The examples of the first `limit` validation conversations, and those conversations beside them."""
+    if limit is None:
+        return prepared.validation, prepared.validation_conversations
+    lines = list(dict.fromkeys(example.line for example in prepared.validation))[:limit]
+    end = sum(example.line in set(lines) for example in prepared.validation)
+    return prepared.validation[:end], prepared.validation_conversations[:end]
 
 
 def row_losses(
@@ -134,23 +143,45 @@ def final(
         base = [RowLoss(mean * row.tokens, row.tokens) for mean, row in zip(base_means, rows, strict=False)]
     else:
         base = row_losses(loaded, examples, machine, micro_batch, False, check)
-    listed: list[dict[str, Any]] = [
-        {
-            "line": example.line,
-            "base_loss": before.mean,
-            "loss": after.mean,
-            "excerpt": _excerpt(conversation),
-        }
-        for example, conversation, before, after in zip(examples, conversations, base, rows, strict=True)
-    ]
+    listed = _by_conversation(examples, conversations, base, rows)
     regressed = [row for row in listed if row["loss"] > row["base_loss"] * (1 + REGRESSION_SHARE)]
     return Evaluation(
         base_loss=mean_loss(base),
         loss=mean_loss(rows),
+        rows=[{key: row[key] for key in ("line", "tokens", "base_loss", "loss")} for row in listed],
         samples=_samples(job, loaded, prepared, machine, BRIEF_SAMPLES if brief else None, check),
-        worst_rows=sorted(listed, key=lambda row: -row["loss"])[:LISTED_ROWS],
-        regressed_rows=sorted(regressed, key=lambda row: row["base_loss"] - row["loss"])[:LISTED_ROWS],
+        worst_rows=_shown(sorted(listed, key=lambda row: -row["loss"])),
+        regressed_rows=_shown(sorted(regressed, key=lambda row: row["base_loss"] - row["loss"])),
     )
+
+
+def _by_conversation(
+    examples: Sequence[Example],
+    conversations: Sequence[Conversation],
+    base: Sequence[RowLoss],
+    rows: Sequence[RowLoss],
+) -> list[dict[str, Any]]:
+    """One entry a conversation, also where it was made into several examples."""
+    gathered: dict[int, tuple[Conversation, RowLoss, RowLoss]] = {}
+    for example, conversation, before, after in zip(examples, conversations, base, rows, strict=True):
+        _, earlier_before, earlier_after = gathered.get(
+            example.line, (conversation, RowLoss(0.0, 0), RowLoss(0.0, 0))
+        )
+        gathered[example.line] = (conversation, earlier_before + before, earlier_after + after)
+    return [
+        {
+            "line": line,
+            "tokens": after.tokens,
+            "base_loss": before.mean,
+            "loss": after.mean,
+            "excerpt": _excerpt(conversation),
+        }
+        for line, (conversation, before, after) in gathered.items()
+    ]
+
+
+def _shown(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "tokens"} for row in rows[:LISTED_ROWS]]
 
 
 def _samples(
@@ -162,22 +193,27 @@ def _samples(
     check: Callable[[], None],
 ) -> list[dict[str, Any]]:
     """The same questions answered greedily by base and adapter: the job's own first, then validation ones."""
-    asked: list[tuple[list[Message], str | None]] = [
-        ([{"role": "user", "content": text}], None) for text in job.evaluation.prompts
+    asked: list[tuple[list[Message], tuple[Tool, ...], str | None]] = [
+        ([{"role": "user", "content": text}], (), None) for text in job.evaluation.prompts
     ]
-    for conversation in prepared.validation_conversations[: job.evaluation.sample_prompts]:
+    different = {each.line: each for each in prepared.validation_conversations}
+    for conversation in list(different.values())[: job.evaluation.sample_prompts]:
         answer_at = next(
             at for at, message in enumerate(conversation.messages) if message["role"] == "assistant"
         )
         if answer_at > 0:
             asked.append(
-                (list(conversation.messages[:answer_at]), conversation.messages[answer_at]["content"])
+                (
+                    list(conversation.messages[:answer_at]),
+                    conversation.tools,
+                    _reference(conversation.messages[answer_at]),
+                )
             )
     renderer = ChatRenderer(loaded.tokenizer, job.base_model.name)
     samples = []
-    for messages, reference in asked[:limit]:
+    for messages, tools, reference in asked[:limit]:
         check()
-        prompt = renderer.prompt_ids(messages)
+        prompt = renderer.prompt_ids(messages, tools)
         room = job.base_model.context_length - len(prompt)
         if room < 1:
             continue
@@ -218,6 +254,12 @@ def generate(loaded: Loaded, prompt: list[int], new_tokens: int, machine: Machin
     loaded.peft.train()
     text: str = loaded.tokenizer.decode(output[0][len(prompt) :], skip_special_tokens=True)
     return text.strip()
+
+
+def _reference(answer: Message) -> str:
+    """What the conversation says at the place asked about; a call of a tool as JSON."""
+    calls = [json.dumps(call["function"], ensure_ascii=False) for call in answer.get("tool_calls", ())]
+    return "\n".join([*([answer["content"]] if answer["content"] else []), *calls])
 
 
 def _excerpt(conversation: Conversation) -> str:

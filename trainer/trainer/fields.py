@@ -41,6 +41,13 @@ class Fields:
             raise self._wrong(key, "one of " + ", ".join(allowed))
         return str(value)
 
+    def flag(self, key: str, default: bool) -> bool:
+        """true or false."""
+        value = self._value.get(key, default)
+        if not isinstance(value, bool):
+            raise self._wrong(key, "true or false")
+        return value
+
     def integer(self, key: str, low: int, high: int | None = None, default: int | None = None) -> int:
         """A whole number from low to high."""
         value = self._value.get(key, default)

@@ -124,12 +124,7 @@ def _load_base(job: Job, folder: Path, machine: Machine) -> Any:
             "Delete its folder from the model volume so that it is downloaded again, then retry the job."
         ) from error
     base.config.use_cache = False
-    module: Any
-    for module in base.modules():
-        # On some CPUs bitsandbytes repacks 4-bit weights at the first evaluation, and rounds their scales on the way
-        # there and back: the base would be another one after each validation, and differ in a resumed run.
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+    _keep_weights_as_loaded(base)
     return base
 
 
@@ -140,6 +135,15 @@ def bound_attention(core: Any) -> bool:
     attention.register()
     core.set_attn_implementation(attention.NAME)
     return True
+
+
+def _keep_weights_as_loaded(base: Any) -> None:
+    """On some CPUs bitsandbytes repacks 4-bit weights, in place and for good, at the first forward pass in
+    evaluation mode. What comes after computes in bf16 and passes no gradient, so that a validation would end the
+    training of every layer but the last, and a resumed run, which has not validated yet, would differ."""
+    for layer in base.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def add_adapters(base: Any, job: Job) -> Any:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import BadDatasetError
+from trainer.tool_calls import ToolsRefusedError, answered_call, calls_of, tools_of
 
-Message = dict[str, str]
+# {"role", "content"}, and where they have them "tool_calls" (the assistant's) or "tool_call_id" (a tool's).
+Message = dict[str, Any]
+Tool = dict[str, Any]
 
 SHAREGPT_ROLES = {
     "human": "user",
@@ -29,6 +32,7 @@ class Conversation:
 
     line: int
     messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
 
     @property
     def pairs(self) -> int:
@@ -38,7 +42,8 @@ class Conversation:
     @property
     def content_key(self) -> str:
         """The same text for conversations with the same content, wherever they stand in the file."""
-        return json.dumps(self.messages, sort_keys=True, ensure_ascii=False)
+        whole = (self.messages, self.tools) if self.tools else self.messages
+        return json.dumps(whole, sort_keys=True, ensure_ascii=False)
 
 
 def read_rows(path: Path, row_format: str) -> list[Conversation]:
@@ -48,7 +53,7 @@ def read_rows(path: Path, row_format: str) -> list[Conversation]:
         try:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    conversations.append(Conversation(number, _messages(line, number, row_format)))
+                    conversations.append(_conversation(line, number, row_format))
         except UnicodeDecodeError as error:
             raise BadDatasetError(
                 "The training file is not UTF-8 text. Save it as UTF-8 and upload it again."
@@ -60,7 +65,7 @@ def read_rows(path: Path, row_format: str) -> list[Conversation]:
     return conversations
 
 
-def _messages(line: str, number: int, row_format: str) -> tuple[Message, ...]:
+def _conversation(line: str, number: int, row_format: str) -> Conversation:
     try:
         row = json.loads(line)
     except ValueError as error:
@@ -68,18 +73,33 @@ def _messages(line: str, number: int, row_format: str) -> tuple[Message, ...]:
     if not isinstance(row, dict):
         raise _wrong(number, "is not a JSON object")
     convert = {"chat": _from_chat, "sharegpt": _from_sharegpt, "alpaca": _from_alpaca}[row_format]
-    messages = tuple(convert(row, number))
+    try:
+        messages = tuple(convert(row, number))
+        tools = tools_of(row) if row_format == "chat" else ()
+    except ToolsRefusedError as error:
+        raise _wrong(number, f"cannot be trained: {error}") from error
     for position, message in enumerate(messages):
         if message["role"] == "system" and position > 0:
             raise _wrong(number, "has a system message that is not the first message")
-    return messages
+    return Conversation(number, messages, tools)
 
 
 def _from_chat(row: dict[str, Any], number: int) -> list[Message]:
     turns = row.get("messages")
     if not isinstance(turns, list) or not turns:
         raise _wrong(number, 'has no "messages" list')
-    return [_turn(turn, "role", "content", {role: role for role in ROLES}, number) for turn in turns]
+    return [_chat_turn(turn, f"messages[{at}]", number) for at, turn in enumerate(turns)]
+
+
+def _chat_turn(turn: Any, field: str, number: int) -> Message:
+    calls = calls_of(turn, field) if isinstance(turn, dict) else []
+    if calls and turn.get("content") is None:
+        turn = {**turn, "content": ""}
+    message = _turn(turn, "role", "content", {role: role for role in ROLES}, number)
+    if calls:
+        message["tool_calls"] = calls
+    answered = answered_call(turn, field) if message["role"] == "tool" else None
+    return message if answered is None else {**message, "tool_call_id": answered}
 
 
 def _from_sharegpt(row: dict[str, Any], number: int) -> list[Message]:

@@ -33,6 +33,12 @@ class StoredFile:
     path: Path
     size_bytes: int
     sha256: str
+    folder: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name below the place it is stored in, with the folder where it has one."""
+        return f"{self.folder}/{self.path.name}" if self.folder else self.path.name
 
     @property
     def megabytes(self) -> str:
@@ -41,7 +47,7 @@ class StoredFile:
 
     def entry(self) -> dict[str, Any]:
         """Its entry in an event."""
-        return {"name": self.path.name, "size_bytes": self.size_bytes, "sha256": self.sha256}
+        return {"name": self.name, "size_bytes": self.size_bytes, "sha256": self.sha256}
 
 
 class TransferFailedError(Exception):
@@ -156,12 +162,12 @@ class Transfers:
         temporary.replace(target)
 
 
-def describe(path: Path) -> StoredFile:
+def describe(path: Path, folder: str = "") -> StoredFile:
     """Size and sha256 of a file."""
     digest = hashlib.sha256()
     for chunk in _chunks(path):
         digest.update(chunk)
-    return StoredFile(path, path.stat().st_size, digest.hexdigest())
+    return StoredFile(path, path.stat().st_size, digest.hexdigest(), folder)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -46,3 +46,4 @@ class Configuration:
     base_model_id: str
     quantization: str
     seed: int = 42
+    export_merged: bool = False

@@ -30,6 +30,7 @@ class ConfigurationRequest:
     tier: str
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 42
+    export_merged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,15 @@ def configure(request: ConfigurationRequest, cards: Sequence[GpuCard], local_mod
     # The preset's length is a wish; what the caller asked for itself was checked above.
     values = replace(values, max_sequence_length=min(values.max_sequence_length, model.context_length))
     gpu = GpuChoice(card.type.id, card.type.name, request.gpu_count, Tier(request.tier))
-    chosen = Configuration(request.preset_id, values, gpu, model.id, model.quantization, request.seed)
+    chosen = Configuration(
+        request.preset_id,
+        values,
+        gpu,
+        model.id,
+        model.quantization,
+        request.seed,
+        request.export_merged,
+    )
     return Configured(chosen, model, card)
 
 

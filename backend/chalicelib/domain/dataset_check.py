@@ -18,7 +18,7 @@ from chalicelib.domain.dataset import (
 from chalicelib.domain.dataset_duplicates import SeenRows
 from chalicelib.domain.dataset_json import RowError, read_row
 from chalicelib.domain.dataset_lines import MAX_LINE_BYTES, Line, LineSplitter
-from chalicelib.domain.dataset_rows import Message, format_of, messages_of
+from chalicelib.domain.dataset_rows import Message, format_of, messages_of, tools_text
 from chalicelib.domain.dataset_sniff import JSONL_HINT, SNIFF_BYTES, UTF8_BOM, not_jsonl
 from chalicelib.domain.dataset_statistics import Statistics
 from chalicelib.domain.dataset_tokens import message_tokens, opening_tokens
@@ -201,7 +201,7 @@ class DatasetCheck:
         row_format = format_of(row, self._format)
         self._format = row_format  # also when the row is wrong: its shape says what the file was meant to be
         messages = messages_of(row, row_format)
-        self._count(messages, line.number)
+        self._count(messages, tools_text(row, row_format), line.number)
         metadata = row.get("metadata")
         if isinstance(metadata, dict):
             for field, message, hint in self._statistics.add(metadata):
@@ -211,14 +211,19 @@ class DatasetCheck:
                 line.number, "metadata", "The metadata is no object; it was left out.", "Write an object."
             )
 
-    def _count(self, messages: list[Message], line: int) -> None:
+    def _count(self, messages: list[Message], tools: str, line: int) -> None:
         self.conversations += 1
         self._tokens += opening_tokens(messages[0].role)
         parts: list[Any] = []
+        if tools:
+            offered = tools.encode("utf-8")
+            parts.append(offered)
+            self._tokens += message_tokens(len(tools), len(offered))
         for message in messages:
-            content = message.content.encode("utf-8")
+            text = message.text if message.calls else message.content
+            content = text.encode("utf-8")
             parts += (message.role.encode("ascii"), b"%d" % len(content), content)
-            self._tokens += message_tokens(len(message.content), len(content))
+            self._tokens += message_tokens(len(text), len(content))
             self._training_pairs += message.role == "assistant"
         first = self._seen.first_line(b"\n".join(parts), line)
         if first is not None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from chalicelib.domain.dataset import DatasetFormat
 from chalicelib.domain.dataset_json import RowError, shown
+from chalicelib.domain.dataset_tools import answered_call, calls_of, tools_of
 
 ROLES = ("system", "user", "assistant", "tool")
 SHAREGPT_ROLES: Mapping[str, str] = {
@@ -30,8 +31,17 @@ FORMAT_KEYS: Mapping[DatasetFormat, str] = {
 
 
 class Message(NamedTuple):
+    """calls: the assistant's tool calls as a JSON list, empty without any; call_id: the one a tool turn answers."""
+
     role: str
     content: str
+    calls: str = ""
+    call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All that a model reads of the turn, to be counted, compared and shown."""
+        return "\n".join(part for part in (self.content, self.calls) if part)
 
 
 def format_of(row: Mapping[str, Any], expected: DatasetFormat | None = None) -> DatasetFormat:
@@ -76,9 +86,9 @@ def messages_of(row: Mapping[str, Any], row_format: DatasetFormat) -> list[Messa
             raise RowError(
                 key, f'"{key}" must be a list of turns with at least one.', "Remove or fill the row."
             )
+        read = _chat_turn if row_format is DatasetFormat.CHAT else _turn
         messages = [
-            _turn(turn, f"{key}[{position}]", role_key, text_key, roles)
-            for position, turn in enumerate(turns)
+            read(turn, f"{key}[{position}]", role_key, text_key, roles) for position, turn in enumerate(turns)
         ]
         fields = [f"{key}[{position}]" for position in range(len(turns))]
         if row_format is DatasetFormat.SHAREGPT and (system := _system(row)):
@@ -86,6 +96,11 @@ def messages_of(row: Mapping[str, Any], row_format: DatasetFormat) -> list[Messa
     for position, problem, hint in _order_problems(messages):
         raise RowError(fields[position], problem, hint)
     return messages
+
+
+def tools_text(row: Mapping[str, Any], row_format: DatasetFormat) -> str:
+    """The functions offered to the assistant, as JSON; empty without any. RowError for what cannot be read."""
+    return tools_of(row) if row_format is DatasetFormat.CHAT else ""
 
 
 _SHAPES: Mapping[DatasetFormat, tuple[str, str, str, Mapping[str, str]]] = {
@@ -106,6 +121,16 @@ def _turn(turn: Any, field: str, role_key: str, text_key: str, roles: Mapping[st
     return Message(roles[role], _text(turn, text_key, f"{field}.{text_key}", roles[role]))
 
 
+def _chat_turn(turn: Any, field: str, role_key: str, text_key: str, roles: Mapping[str, str]) -> Message:
+    calls = calls_of(turn, field) if isinstance(turn, dict) else ""
+    if calls and not turn.get(text_key):
+        # What a call needs no words for is often written as null.
+        return Message("assistant", "", calls)
+    message = _turn(turn, field, role_key, text_key, roles)
+    call_id = answered_call(turn, field) if message.role == "tool" else None
+    return message._replace(calls=calls, call_id=call_id)
+
+
 def _listed(names: list[str]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
@@ -116,7 +141,7 @@ def _text(holder: Mapping[str, Any], key: str, field: str, role: str) -> str:
         what = f'"{key}" is missing.' if key not in holder else f'"{key}" is {_kind(text)}, not text.'
         hint = "Write the turn as plain text."
         if "tool_calls" in holder:
-            hint = "Calls of tools cannot be trained; write what the assistant says as plain text."
+            hint = "Calls of tools are read in chat format only, as tool_calls of an assistant turn."
         raise RowError(field, what, hint)
     if not text.strip() and role in ("assistant", "user"):
         raise RowError(field, f"The {role} turn is empty.", "Fill it or remove the row.")

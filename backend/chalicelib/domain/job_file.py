@@ -67,6 +67,7 @@ def job_file(
             "max_new_tokens": 96,
             "prompts": list(job.sample_questions),
         },
+        **({"export": {"merged": True}} if job.configuration.export_merged else {}),
         "gpu": {
             "type": attempt.gpu_id,
             "count": attempt.gpu_count,

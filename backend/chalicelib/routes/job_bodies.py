@@ -57,6 +57,7 @@ class EstimateBody(Body):
     gpu: GpuBody
     base_model: Id
     seed: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] = 42
+    export_merged: StrictBool = False
 
     def as_configuration(self) -> ConfigurationRequest:
         return ConfigurationRequest(
@@ -67,6 +68,7 @@ class EstimateBody(Body):
             tier=self.gpu.tier,
             hyperparameters=self.hyperparameters,
             seed=self.seed,
+            export_merged=self.export_merged,
         )
 
 
@@ -105,6 +107,7 @@ class EditJobBody(WordsBody):
     gpu: GpuBody | None = None
     base_model: Id | None = None
     seed: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] | None = None
+    export_merged: StrictBool | None = None
     spend_cap_usd: Money = None
 
 

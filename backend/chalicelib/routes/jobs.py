@@ -133,7 +133,7 @@ def patch_job(call: Call) -> dict[str, Any]:
 
 def _configuration(body: EditJobBody, job: Job) -> Any:
     """What was given laid over what the draft has; a new preset brings its own hyperparameters."""
-    given = (body.preset_id, body.hyperparameters, body.gpu, body.base_model, body.seed)
+    given = (body.preset_id, body.hyperparameters, body.gpu, body.base_model, body.seed, body.export_merged)
     if all(value is None for value in given):
         return None
     request = as_request(job)
@@ -145,6 +145,8 @@ def _configuration(body: EditJobBody, job: Job) -> Any:
         request = replace(request, gpu_type=body.gpu.type, gpu_count=body.gpu.count, tier=body.gpu.tier)
     if body.base_model is not None:
         request = replace(request, base_model_id=body.base_model)
+    if body.export_merged is not None:
+        request = replace(request, export_merged=body.export_merged)
     return request if body.seed is None else replace(request, seed=body.seed)
 
 

@@ -70,6 +70,14 @@ class FilePart(_Part):
     sha256: Sha256
 
 
+class ArtifactPart(_Part):
+    """A merged model keeps the names that transformers looks for, in a folder of its own."""
+
+    name: Annotated[StrictStr, Field(pattern=r"^(merged/)?[A-Za-z0-9][A-Za-z0-9._-]{0,120}$")]
+    size_bytes: Count
+    sha256: Sha256
+
+
 class StageEvent(_Part):
     type: Literal["stage"]
     at: Moment
@@ -128,7 +136,7 @@ class ArtifactsEvent(_Part):
     type: Literal["artifacts"]
     at: Moment
     path: Literal["artifacts"]
-    files: Annotated[list[FilePart], Field(min_length=1, max_length=100)]
+    files: Annotated[list[ArtifactPart], Field(min_length=1, max_length=100)]
     summary: Annotated[dict[str, Any], AfterValidator(_storable), AfterValidator(_small)]
 
 
@@ -201,7 +209,8 @@ class EventsBody(PodBody):
 
 class Upload(_Part):
     path: Annotated[
-        StrictStr, Field(pattern=r"^(checkpoints/step-[0-9]{6}|artifacts)/[A-Za-z0-9][A-Za-z0-9._-]{0,120}$")
+        StrictStr,
+        Field(pattern=r"^(checkpoints/step-[0-9]{6}|artifacts(/merged)?)/[A-Za-z0-9][A-Za-z0-9._-]{0,120}$"),
     ]
     size_bytes: Annotated[StrictInt, Field(ge=0, le=5_000_000_000)]
     sha256: Sha256

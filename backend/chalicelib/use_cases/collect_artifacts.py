@@ -21,7 +21,7 @@ from chalicelib.ports import Files, ModelStore
 REQUIRED = ("adapter_model.safetensors", "adapter_config.json")
 # Files up to this size are read and hashed where storage does not keep the checksum itself.
 HASHED_UP_TO_BYTES = 64 * 2**20
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
+_NAME = re.compile(r"(merged/)?[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 
 
 def model_id_of(job_id: str) -> str:

@@ -24,6 +24,8 @@ def download_model(
 ) -> tuple[FileLink, ...]:
     """Links to the named files, or to all when names is None; each works for 15 minutes.
 
+    A file of the merged model is saved under its own name, without the folder: that is the name programs look for.
+
     NotFound without the model, ValidationFailed for a name it has no file of.
     """
     model = read_model(model_id, models=models)
@@ -34,7 +36,11 @@ def download_model(
     return tuple(
         FileLink(
             by_name[name],
-            files.download_link(by_name[name].key, expires_in_seconds=LINK_SECONDS, file_name=name),
+            files.download_link(
+                by_name[name].key,
+                expires_in_seconds=LINK_SECONDS,
+                file_name=name.rpartition("/")[2],
+            ),
         )
         for name in wanted
     )

@@ -98,4 +98,5 @@ def as_request(job: Job) -> ConfigurationRequest:
         tier=configuration.gpu.tier.value,
         hyperparameters=values,
         seed=configuration.seed,
+        export_merged=configuration.export_merged,
     )

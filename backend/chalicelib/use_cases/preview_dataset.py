@@ -93,7 +93,7 @@ def _row(line: Line, row_format: DatasetFormat) -> PreviewRow | None:
         messages = messages_of(row, row_format)
     except (RowError, KeyError):
         return None
-    short = tuple(Message(message.role, _short(message.content)) for message in messages)
+    short = tuple(Message(message.role, _short(message.text)) for message in messages)
     metadata = row.get("metadata")
     if not isinstance(metadata, dict) or len(str(metadata)) > MAX_CONTENT_LENGTH:
         metadata = {}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from chalicelib.domain.dataset import DatasetFormat
 from chalicelib.domain.dataset_json import RowError
-from chalicelib.domain.dataset_rows import messages_of
+from chalicelib.domain.dataset_rows import Message, messages_of, tools_text
 
 from tests.backend.datasets.rows import chat, check, check_with, good, jsonl
 
@@ -21,12 +21,23 @@ def test_every_row_converts_as_the_contract_says(case: dict[str, Any]) -> None:
     row_format = DatasetFormat(case["format"])
     if "error" in case:
         with pytest.raises(RowError) as refused:
-            messages_of(case["row"], row_format)
+            converted(case["row"], row_format)
         got = refused.value
         assert case["error"] == {"field": got.field, "message": got.message, "hint": got.hint}
         return
-    messages = [{"role": role, "content": content} for role, content in messages_of(case["row"], row_format)]
-    assert case["messages"] == messages
+    assert (case["messages"], case.get("tools", [])) == converted(case["row"], row_format)
+
+
+def converted(row: dict[str, Any], row_format: DatasetFormat) -> tuple[list[Any], list[Any]]:
+    """Messages and tools."""
+    messages = [as_object(message) for message in messages_of(row, row_format)]
+    return messages, json.loads(tools_text(row, row_format) or "[]")
+
+
+def as_object(message: Message) -> dict[str, Any]:
+    calls = {"tool_calls": json.loads(message.calls)} if message.calls else {}
+    answered = {} if message.call_id is None else {"tool_call_id": message.call_id}
+    return {"role": message.role, "content": message.content, **calls, **answered}
 
 
 def test_the_example_dataset_is_ready_without_a_single_warning() -> None:
@@ -175,3 +186,16 @@ def test_turns_that_teach_nothing_are_warnings() -> None:
         "The last turn is no assistant turn",
         "Two user turns follow one another",
     }
+
+
+def test_tools_and_calls_count_as_text_and_make_rows_different() -> None:
+    rows = good(50)
+    plain = check(jsonl(rows))
+    rows[1]["messages"] = json.loads(json.dumps(rows[0]["messages"]))
+    rows[1]["messages"][-1]["tool_calls"] = [
+        {"type": "function", "function": {"name": "lookup", "arguments": '{"place": "quay"}'}}
+    ]
+    rows[2] = {**rows[0], "tools": [{"type": "function", "function": {"name": "lookup"}}]}
+    report = check(jsonl(rows))
+    assert (report.is_usable, report.warning_count) == (True, 0)
+    assert report.tokens > plain.tokens + 20

@@ -10,6 +10,7 @@ import pytest
 from chalicelib.domain.errors import ArtifactsIncomplete
 from chalicelib.domain.model import Model
 from chalicelib.use_cases.collect_artifacts import artifact_key, collect_artifacts
+from chalicelib.use_cases.download_model import download_model
 from pydantic import TypeAdapter
 
 from tests.backend.catalogue.api import MemoryFiles
@@ -111,7 +112,10 @@ def test_a_file_announced_twice_is_refused() -> None:
         _collect(stored(JOB), announced)
 
 
-@pytest.mark.parametrize("name", ["../../other/secret", "a/b", "", ".hidden", "x" * 300, "a\x00b"])
+@pytest.mark.parametrize(
+    "name",
+    ["../../other/secret", "a/b", "merged/a/b", "merged/../a", "merged/", "", ".hidden", "x" * 300, "a\x00b"],
+)
 def test_a_name_that_leaves_the_folder_is_never_looked_up(name: str) -> None:
     files = stored(JOB)
     announced = artifacts()
@@ -120,6 +124,19 @@ def test_a_name_that_leaves_the_folder_is_never_looked_up(name: str) -> None:
     with pytest.raises(ArtifactsIncomplete, match="not a usable file name"):
         _collect(files, announced)
     assert not [key for key in files.heads if name in key and name not in BODIES and name != ""]
+
+
+def test_a_merged_model_lies_in_a_folder_of_its_own_and_downloads_under_its_own_names() -> None:
+    name, body = "merged/model-00001-of-00002.safetensors", b"whole"
+    files, models = stored(JOB), FakeModels()
+    files.objects[artifact_key(JOB.id, 1, name)] = body
+    made = _collect(files, artifacts(bodies={**BODIES, name: body}), models)
+
+    (link,) = download_model(made.id, [name], models=models, files=files)  # type: ignore[arg-type]
+    assert link.file.name == name
+    assert link.file.key.endswith("/artifacts/" + name)
+    assert "model-00001-of-00002.safetensors" in link.url
+    assert "merged-" not in link.url
 
 
 def test_a_job_whose_trainer_said_nothing_has_no_model() -> None:

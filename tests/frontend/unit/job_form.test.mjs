@@ -36,6 +36,7 @@ test('the request of a job has the shape of the contract', () => {
   for (const key of Object.keys(body)) assert.ok(key in contract, key + ' is not in the contract');
   assert.equal(body.name, 'Elena - Balanced');
   assert.equal(body.spend_cap_usd, '7.50');
+  assert.equal(body.export_merged, false);
 });
 
 test('without a dataset nothing is estimated', () => {

@@ -1,7 +1,8 @@
-import { count, percent, usd, usdRange } from '../shared/format.js';
+import { bytes, count, percent, usd, usdRange } from '../shared/format.js';
 import { html, icon, nothing } from '../shared/view.js';
 import { offeredTiers } from './job_form.js';
 
+const HALF_PRECISION_BYTES = 2;
 const TIERS = {
   spot: {
     title: 'Spot Instance (Recommended)',
@@ -55,7 +56,9 @@ export function gpuSection(catalog, choice, estimate, onChange) {
     <div class="field"><label for="base-model">Base model</label><select class="select" id="base-model" @change=${(event) => onChange({ baseModel: event.target.value })}>
       ${catalog.base_models.map((one) => html`<option value=${one.id} ?disabled=${!one.available} ?selected=${one.id === choice.baseModel}>${one.name}${one.available ? '' : ' (not available)'}</option>`)}</select>
       ${model ? html`<p class="hint">${(model.parameters / 1e9).toFixed(model.parameters < 1e9 ? 2 : 1)}B parameters · ${count(model.context_length)} tokens context · licence ${model.license}${model.license_accept_required ? ', to be accepted at its publisher' : ''}</p>` : nothing}
-      ${model?.note ? html`<p class="hint">${model.note}</p>` : nothing}</div>
+      ${model?.note ? html`<p class="hint">${model.note}</p>` : nothing}
+      ${model ? html`<label class="check"><input type="checkbox" id="export-merged" .checked=${choice.exportMerged} @change=${(event) => onChange({ exportMerged: event.target.checked })}>Also export a merged model (about ${bytes(model.parameters * HALF_PRECISION_BYTES)})</label>
+      <p class="hint">The whole model with the adapter built in, for servers that load no adapters; the GPU is billed while it is stored.</p>` : nothing}</div>
     <div class="field"><label for="gpu-type">GPU Type</label><select class="select" id="gpu-type" @change=${(event) => chooseType(event.target.value)}>
       ${catalog.gpus.map((one) => html`<option value=${one.type} ?disabled=${!one.available} ?selected=${one.type === choice.gpu.type}>${one.name}${one.available ? '' : ' (not offered)'}${one.note ? ` - ${one.note}` : ''}</option>`)}</select>
       ${note ? html`<p class="hint warning">${note}</p>` : nothing}</div></div>

@@ -8,7 +8,7 @@ export const NAME_LIMITS = [3, 100];
 
 /** @returns {object} an empty choice */
 export function emptyChoice() {
-  return { dataset: null, presetId: null, overrides: {}, gpu: { type: null, count: 1, tier: 'spot' }, baseModel: null, name: '', nameEdited: false, description: '', notes: '', tags: [], clientId: '', spendCap: '', capEdited: false };
+  return { dataset: null, presetId: null, overrides: {}, gpu: { type: null, count: 1, tier: 'spot' }, baseModel: null, exportMerged: false, name: '', nameEdited: false, description: '', notes: '', tags: [], clientId: '', spendCap: '', capEdited: false };
 }
 
 /** @param {object} preset @param {object|null} dataset @returns {string|null} why it cannot be chosen yet */
@@ -54,7 +54,7 @@ export function defaultName(choice, catalog, today) {
 /** @param {object} choice @returns {object|null} body of the estimate call, null until enough is chosen */
 export function estimateRequest(choice) {
   if (!choice.dataset || !choice.presetId || !choice.gpu.type || !choice.baseModel) return null;
-  return { dataset_id: choice.dataset.id, preset_id: choice.presetId, hyperparameters: choice.overrides, gpu: choice.gpu, base_model: choice.baseModel };
+  return { dataset_id: choice.dataset.id, preset_id: choice.presetId, hyperparameters: choice.overrides, gpu: choice.gpu, base_model: choice.baseModel, export_merged: choice.exportMerged };
 }
 
 /** @param {object} choice @returns {object} body of the create and edit calls */
@@ -85,7 +85,7 @@ export function problems(choice, estimate) {
 export function choiceFromJob(job, dataset) {
   const c = job.configuration;
   return {
-    ...emptyChoice(), dataset, presetId: c.preset_id, overrides: {}, gpu: { type: c.gpu.type, count: c.gpu.count, tier: c.gpu.tier }, baseModel: c.base_model.id,
+    ...emptyChoice(), dataset, presetId: c.preset_id, overrides: {}, gpu: { type: c.gpu.type, count: c.gpu.count, tier: c.gpu.tier }, baseModel: c.base_model.id, exportMerged: Boolean(c.export_merged),
     name: job.name, nameEdited: true, description: job.description ?? '', notes: job.notes ?? '', tags: job.tags ?? [], clientId: job.client_id ?? '',
     spendCap: job.cost?.spend_cap_usd ?? '', capEdited: Boolean(job.cost?.spend_cap_usd),
   };

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 import traceback
@@ -18,6 +17,7 @@ from trainer.errors import (
     StoppedError,
     SupersededError,
     TrainerError,
+    is_disk_full,
 )
 from trainer.pod import Pod
 from trainer.report import Hello
@@ -90,7 +90,7 @@ def as_trainer_error(error: Exception) -> TrainerError:
             "Memory ran out. Choose a GPU with more memory, a smaller model, or a shorter maximum "
             "sequence length."
         )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if is_disk_full(error):
         return DiskFullError(
             "The pod's disk is full. Choose a larger disk, or a larger model volume, and resume the job."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any, Literal
 
 EndReason = Literal[
@@ -93,3 +94,10 @@ class StoppedError(Exception):
     def __init__(self, cause: StopCause) -> None:
         super().__init__(cause)
         self.cause: StopCause = cause
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether no room was left to write; safetensors says so in words only."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "os error 28" in str(error) or "os error 122" in str(error)

@@ -7,14 +7,14 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from trainer import events
-from trainer.checkpoint import Checkpoint, local_checkpoints
-from trainer.errors import SupersededError, UploadFailedError
+from trainer.checkpoint import Checkpoint, folder_name, local_checkpoints
+from trainer.errors import SupersededError, UploadFailedError, is_disk_full
 from trainer.upload import Transfers
 
 log = logging.getLogger(__name__)
@@ -42,12 +42,14 @@ class CheckpointKeeper:
         self._say = say
         self._every_steps = every_steps
         self._every_seconds = every_seconds
-        self._saved_step = 0
+        self._saved_step = self._asked_step = 0
         self._saved_at = time.monotonic()
         self._changed = threading.Condition()
         self._waiting: _Order | None = None
         self._active: _Order | None = None
         self._stored_step: int | None = None
+        self._disk_full = False
+        self._outage = False
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
         root.mkdir(parents=True, exist_ok=True)
 
@@ -59,6 +61,7 @@ class CheckpointKeeper:
 
     def due(self, step: int) -> bool:
         """Whether enough steps or time went by since the last one."""
+        self._asked_step = step
         if step == self._saved_step:
             return False
         waited = time.monotonic() - self._saved_at
@@ -73,15 +76,50 @@ class CheckpointKeeper:
             ]
         return any(at is not None and step - at < FRESH_STEPS for at in known)
 
-    def take(self, reason: Reason, save: Callable[[], Checkpoint]) -> Checkpoint:
-        """Save now and hand the result to the uploader."""
-        checkpoint = save()
-        self._saved_step, self._saved_at = checkpoint.step, time.monotonic()
+    def take(self, reason: Reason, save: Callable[[], Checkpoint]) -> Checkpoint | None:
+        """Save now and hand the result to the uploader; None where the disk has no room for it even without the
+        checkpoints that are stored already. Training goes on then, and the next one is tried."""
+        checkpoint = self._saved(save)
+        self._saved_at = time.monotonic()
+        if checkpoint is None:
+            # Not before as many steps or seconds as after a success: trying costs time too.
+            self._saved_step = self._asked_step
+            return None
+        self._saved_step = checkpoint.step
         with self._changed:
             self._waiting = _Order(checkpoint, reason)
             self._changed.notify_all()
-        self._forget_old()
+        self._forget(local_checkpoints([self.root])[KEPT_LOCALLY:])
         return checkpoint
+
+    def _saved(self, save: Callable[[], Checkpoint]) -> Checkpoint | None:
+        for kept in (KEPT_LOCALLY, 0):
+            try:
+                checkpoint = save()
+            except Exception as error:
+                if not is_disk_full(error):
+                    raise
+                log.warning("no room for a checkpoint", exc_info=True)
+                for half_written in self.root.glob("*.tmp"):
+                    shutil.rmtree(half_written, ignore_errors=True)
+                if kept:
+                    self._make_room()
+            else:
+                self._disk_full = False
+                return checkpoint
+        if not self._disk_full:
+            self._disk_full = True
+            message = (
+                f"The pod's disk is full, so a checkpoint could not be written. {self._newest()} Training goes on; "
+                "the next checkpoint will be tried. Choose a larger disk for the next job."
+            )
+            self._say(events.note("warning", message, "disk_full"), True)
+        return None
+
+    def _newest(self) -> str:
+        with self._changed:
+            step = self._stored_step
+        return f"The newest stored one is of step {step}." if step is not None else "None is stored yet."
 
     def wait(self, timeout_seconds: float) -> bool:
         """Wait until nothing is travelling; False when it took too long."""
@@ -118,26 +156,45 @@ class CheckpointKeeper:
             except SupersededError:
                 return
             except UploadFailedError as error:
-                self._say(
-                    events.note(
-                        "warning", str(error), "checkpoint_not_stored", step=self._active.checkpoint.step
-                    ),
-                    True,
-                )
+                self._not_stored(self._active.checkpoint.step, str(error.data.get("cause", error)))
             except Exception:
                 # A file that vanished or a full disk must cost this checkpoint at most, not the run.
                 log.exception("checkpoint upload failed")
-                step = self._active.checkpoint.step
-                message = f"The checkpoint at step {step} could not be stored; the next one will be tried."
-                self._say(events.note("warning", message, "checkpoint_not_stored"), True)
+                self._not_stored(self._active.checkpoint.step, "Its files could not be read.")
+            else:
+                self._stored_again(self._active.checkpoint.step)
             finally:
                 with self._changed:
                     self._active = None
                     self._changed.notify_all()
 
-    def _forget_old(self) -> None:
+    def _not_stored(self, step: int, cause: str) -> None:
+        """One warning for an outage, however many checkpoints it costs."""
+        log.warning("the checkpoint of step %d is not stored: %s", step, cause)
+        if self._outage:
+            return
+        self._outage = True
+        message = (
+            f"The checkpoint of step {step} could not be stored. {self._newest()} Training goes on and the next "
+            f"checkpoint will be tried. Cause: {cause}"
+        )
+        self._say(events.note("warning", message, "checkpoint_not_stored", step=step), True)
+
+    def _stored_again(self, step: int) -> None:
+        if self._outage:
+            self._outage = False
+            message = f"Checkpoints are stored again, the newest of step {step}."
+            self._say(events.note("info", message, "checkpoint_stored_again", step=step), True)
+
+    def _make_room(self) -> None:
+        with self._changed:
+            stored = -1 if self._stored_step is None else self._stored_step
+        folders = local_checkpoints([self.root])
+        self._forget([folder for folder in folders if folder.name <= folder_name(stored)])
+
+    def _forget(self, folders: Sequence[Path]) -> None:
         with self._changed:
             used = {order.checkpoint.folder for order in (self._active, self._waiting) if order}
-        for folder in local_checkpoints([self.root])[KEPT_LOCALLY:]:
+        for folder in folders:
             if folder not in used:
                 shutil.rmtree(folder, ignore_errors=True)

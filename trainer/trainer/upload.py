@@ -110,7 +110,8 @@ class Transfers:
                 self.cancelled.wait(random.uniform(ceiling / 2, ceiling))
         raise UploadFailedError(
             f"The {what} failed {attempts} times; the last answer was: {reason}. "
-            "Nothing was lost: the last checkpoint is kept. Resume the job once storage answers again."
+            "Nothing was lost: the last checkpoint is kept. Resume the job once storage answers again.",
+            cause=f"The {what} failed {attempts} times; the last answer was: {reason}",
         )
 
     def _links(self, uploads: list[dict[str, Any]], downloads: list[str]) -> dict[str, Any]:

@@ -19,11 +19,13 @@ help: ## this list
 
 setup: .venv/.installed .venv-stack/.installed ## both environments: ours, and the AWS stand-in's
 
-.venv/.installed: backend/requirements.txt trainer/requirements.txt requirements-dev.txt
+TRAINER_REQUIREMENTS := trainer/requirements.txt trainer/requirements-serverless.txt
+
+.venv/.installed: backend/requirements.txt $(TRAINER_REQUIREMENTS) requirements-dev.txt
 	@command -v $(BASE_PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name it with BASE_PYTHON=..."; exit 1; }
 	test -x $(PYTHON) || $(BASE_PYTHON) -m venv .venv
 	$(PYTHON) $(PIP_INSTALL) $(TORCH)
-	$(PYTHON) $(PIP_INSTALL) -r backend/requirements.txt -r trainer/requirements.txt -r requirements-dev.txt
+	$(PYTHON) $(PIP_INSTALL) -r backend/requirements.txt $(TRAINER_REQUIREMENTS:%=-r %) -r requirements-dev.txt
 	touch $@
 
 .venv-stack/.installed: infrastructure/local/requirements.txt

@@ -104,3 +104,21 @@ def test_a_checkpoint_of_another_optimizer_is_refused(job: Job, loaded: model.Lo
     saved = checkpoint.save(tmp_path, job, loaded, optimizer, progress, capture_random(), pinned)
     with pytest.raises(CheckpointMismatchError, match="another optimizer"):
         checkpoint.restore(saved, loaded, optimizer, checkpoint.pins(job, None, "adamw"))
+
+
+def gradients(loaded: model.Loaded) -> dict[str, torch.Tensor]:
+    ids = torch.arange(5, 45)[None]
+    loaded.peft.train()
+    loaded.peft.zero_grad()
+    loaded.peft(input_ids=ids, labels=ids).loss.backward()
+    named = loaded.peft.named_parameters()
+    return {name: each.grad.clone() for name, each in named if each.requires_grad and each.grad is not None}
+
+
+def test_an_evaluation_leaves_the_gradients_of_every_layer_as_they_were(loaded: model.Loaded) -> None:
+    before = gradients(loaded)
+    evaluate.row_losses(loaded, EXAMPLES, CPU, 2, True, lambda: None)
+    after = gradients(loaded)
+    trainable = {name for name, each in loaded.peft.named_parameters() if each.requires_grad}
+    assert set(before) == set(after) == trainable
+    assert all(torch.equal(before[name], after[name]) for name in before)

@@ -129,6 +129,7 @@ class Environment:
     image_digest: str | None
     processes: int | None = None
     seat: Seat | None = None
+    exit_when_done: bool = False
 
     def work_dir_for(self, job: Job) -> Path:
         """Scratch folder of this attempt: spool, local checkpoints, artefacts being made."""
@@ -157,6 +158,7 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         image_digest=variables.get("LORA_PIPELINE_IMAGE_DIGEST") or None,
         processes=read_processes(variables),
         seat=read_seat(variables),
+        exit_when_done=variables.get("LORA_PIPELINE_EXIT_WHEN_DONE") == "1",
     )
 
 

@@ -102,7 +102,9 @@ def as_trainer_error(error: Exception) -> TrainerError:
 
 def idle(pod: Pod) -> None:
     """Stay until killed. The reporter goes on sending heartbeats, except when another attempt has taken
-    over."""
+    over. Returns at once where the environment wants a process that ends."""
+    if pod.environment.exit_when_done:
+        return
     if pod.report.superseded.is_set():
         pod.report.close()
         pod.dead_man.close()
@@ -127,4 +129,6 @@ def idle_without_job(
                 delete_own_pod(
                     PodIdentity(environment.provider_url, environment.pod_id, environment.pod_key), client
                 )
+        if environment.exit_when_done:
+            return
     threading.Event().wait()

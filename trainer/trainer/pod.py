@@ -85,11 +85,7 @@ class Pod:
 
     def outcome(self) -> str | None:
         """How an earlier process of this attempt ended, if it did."""
-        path = self._outcome_path
-        try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["outcome"]) if path.exists() else None
-        except (OSError, ValueError, KeyError):
-            return None
+        return outcome_of(self.folder, self.job.attempt)
 
     def conclude(self, outcome: str) -> None:
         """Remember the end, so that a restarted container does not train again."""
@@ -117,7 +113,20 @@ class Pod:
 
     @property
     def _outcome_path(self) -> Path:
-        return self.folder / f"outcome-{self.job.attempt}.json"
+        return _outcome_path(self.folder, self.job.attempt)
+
+
+def outcome_of(folder: Path, attempt: int) -> str | None:
+    """How an attempt ended whose work folder this is; None while it has not."""
+    path = _outcome_path(folder, attempt)
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["outcome"]) if path.exists() else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _outcome_path(folder: Path, attempt: int) -> Path:
+    return folder / f"outcome-{attempt}.json"
 
 
 @contextmanager

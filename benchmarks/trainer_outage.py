@@ -2,9 +2,9 @@
 
     python benchmarks/trainer_outage.py [--quick] [--blocks N] [--seconds S]
 
-One real trainer process on a tiny model, whose steps take tens of milliseconds, so that reporting weighs more than it ever will. The
-control plane answers for some seconds, then refuses everything for as long, and so on in turn; checkpoints fall due in
-both. The peer is the same run's steps while it answers. A step's speed is its own tokens per second as the trainer
+One real trainer process on a tiny model, whose steps take tens of milliseconds, so that reporting weighs more than it
+ever will. The control plane answers for some seconds, then refuses everything for as long, and so on in turn; checkpoints fall
+due in both. The peer is the same run's steps while it answers. A step's speed is its own tokens per second as the trainer
 reports it, since steps differ in length. At the end every step must have arrived, once and in order.
 """
 

@@ -31,6 +31,7 @@ STOP_MESSAGES = {
     "silence": "The control plane did not answer for too long; the state was saved on the pod and "
     "training stopped.",
 }
+PAUSED_EARLY = "Training was paused before it began; what was stored before, if anything, is kept."
 FLUSH_SECONDS = 60.0
 
 
@@ -53,10 +54,14 @@ def guarded(pod: Pod, machine: Machine, recipe: Callable[[Pod, Machine, Hello], 
         pod.transfers.cancelled.set()
         pod.conclude("superseded")
     except StoppedError as stop:
-        if stop.cause == "paused" and pod.settle is not None:
-            # During finalization the last checkpoint may still be travelling.
-            pod.settle()
-        pod.report.say(events.note("stopping", STOP_MESSAGES[stop.cause], stop.cause), True)
+        message = STOP_MESSAGES[stop.cause]
+        if stop.cause == "paused":
+            if pod.settle is None:
+                message = PAUSED_EARLY
+            else:
+                # During finalization the last checkpoint may still be travelling.
+                pod.settle()
+        pod.report.say(events.note("stopping", message, stop.cause), True)
         if stop.cause != "silence":
             pod.conclude(stop.cause)
     except Exception as error:

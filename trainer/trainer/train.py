@@ -10,7 +10,7 @@ import torch
 
 from trainer import batches, evaluate, events, gradients, handover, shares, watch
 from trainer.config import Job
-from trainer.errors import DivergedError, StoppedError
+from trainer.errors import BadConfigurationError, DivergedError, StoppedError
 from trainer.progress import Progress
 from trainer.session import PAUSE_UPLOAD_SECONDS, Session
 from trainer.state import capture_random
@@ -24,7 +24,7 @@ ARTIFACT_TRIES = 40
 
 def train(session: Session) -> EndedBy:
     """Train to the last step, or until told to finish. Raises StoppedError (after its checkpoint),
-    DivergedError or MemoryExhaustedError."""
+    DivergedError, MemoryExhaustedError, or BadConfigurationError when told to finish before the first step."""
     handover.begin_together(session)
     progress = session.progress
     session.loaded.peft.train()
@@ -34,13 +34,13 @@ def train(session: Session) -> EndedBy:
         True,
     )
     try:
-        if progress.base_row_losses is None:
+        if progress.base_row_losses is None and not _told_to_finish(session):
             _validate_base(session)
         if _validation_is_missing(progress):
             _validate(session)
         while not progress.finished:
             session.check()
-            if session.command() == "finish":
+            if _told_to_finish(session):
                 return _end(session, "finish")
             _step(session)
             if progress.step % progress.steps_per_epoch == 0:
@@ -55,6 +55,18 @@ def train(session: Session) -> EndedBy:
         if session.group.leads:
             session.group.dismiss()
     return _end(session, "completed")
+
+
+def _told_to_finish(session: Session) -> bool:
+    """Whether to export what there is. Raises BadConfigurationError when there is nothing yet."""
+    if session.command() != "finish":
+        return False
+    if session.progress.step == 0:
+        raise BadConfigurationError(
+            "The spend cap was near before the first step was trained, so there is no adapter to hand over. "
+            "Raise the spend cap, or choose a cheaper GPU or a smaller base model."
+        )
+    return True
 
 
 def _end(session: Session, ended_by: EndedBy) -> EndedBy:

@@ -65,7 +65,7 @@ class Said(list[dict[str, Any]]):
 def export(
     tmp_path: Path, job: Any, base: Path, loaded: Loaded, transfers: Transfers, said: Said, **more: Any
 ) -> merge.Merged | None:
-    arguments: dict[str, Any] = {"brief": False, "check": lambda: None} | more
+    arguments: dict[str, Any] = {"told_to_finish": lambda: False, "check": lambda: None} | more
     return merge.export_merged(
         tmp_path / "merged", job, base, loaded, transfers=transfers, say=said, **arguments
     )
@@ -201,8 +201,21 @@ def test_a_run_that_ends_early_makes_none_and_one_that_was_not_asked_says_nothin
     loaded = trained(base, job)
     assert export(tmp_path, replace(job, export_merged=False), base, loaded, transfers, said) is None
     assert said == []
-    merged = export(tmp_path, job, base, loaded, transfers, said, brief=True)
-    assert merged == merge.Merged(problem="the run ended early")
+    merged = export(tmp_path, job, base, loaded, transfers, said, told_to_finish=lambda: True)
+    assert merged == merge.Merged(problem="the spend cap was near")
+
+
+def test_a_spend_cap_that_comes_near_while_merging_ends_the_merge_and_not_the_run(
+    transfers: Transfers, base: Path, job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge, "SHARD_BYTES", 2_200_000)
+    told = iter([False, True])
+    said = Said()
+    loaded = trained(base, job)
+    merged = export(tmp_path, job, base, loaded, transfers, said, told_to_finish=lambda: next(told))
+    assert merged == merge.Merged(problem="the spend cap was near")
+    assert [event["code"] for event in said if event["type"] == "warning"] == ["no_merged_model"]
+    assert not (tmp_path / "merged").exists()
 
 
 def test_a_stop_is_obeyed_while_merging(transfers: Transfers, base: Path, job: Any, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def recipe(pod: Pod, machine: Machine, hello: Hello) -> None:
     say(events.stage("finalization", "Generating training summary...", 0.85), True)
     summary = export.summarise(job, machine, prepared, session.progress, evaluation, ended_by)
     merged = merge.export_merged(
-        folder / merge.FOLDER, job, cache.folder, loaded, brief, pod.transfers, say, check
+        folder / merge.FOLDER, job, cache.folder, loaded, pod.told_to_finish, pod.transfers, say, check
     )
     rest = export.export_rest(folder, job, loaded, prepared, summary, evaluation, merged)
     pod.transfers.upload("artifacts", rest, attempts=train.ARTIFACT_TRIES)

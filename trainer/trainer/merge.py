@@ -64,7 +64,7 @@ def export_merged(
     job: Job,
     base_folder: Path,
     loaded: Loaded,
-    brief: bool,
+    told_to_finish: Callable[[], bool],
     transfers: Transfers,
     say: events.Say,
     check: Callable[[], None],
@@ -76,10 +76,8 @@ def export_merged(
     """
     if not job.export_merged:
         return None
-    if brief:
-        return _without("the run ended early", say)
     try:
-        return _export(folder, base_folder, loaded, transfers, say, check)
+        return _export(folder, base_folder, loaded, told_to_finish, transfers, say, check)
     except (StoppedError, SupersededError):
         raise
     except MergeRefusedError as error:
@@ -104,6 +102,7 @@ def _export(
     folder: Path,
     base_folder: Path,
     loaded: Loaded,
+    told_to_finish: Callable[[], bool],
     transfers: Transfers,
     say: events.Say,
     check: Callable[[], None],
@@ -117,6 +116,9 @@ def _export(
     files: list[StoredFile] = []
     for number, shard in enumerate(shards):
         check()
+        if told_to_finish():
+            # What is stored of it so far would be of no use, and must not cost the adapter its own end.
+            raise MergeRefusedError("the spend cap was near")
         path = folder / _shard_name(number, len(shards))
         message = f"Merging the adapter into the base model ({number + 1} of {len(shards)} files)..."
         say(events.stage("finalization", message, 0.87 + 0.06 * number / len(shards)), True)

@@ -61,6 +61,10 @@ class Pod:
         if self.dead_man.expired.is_set():
             raise StoppedError("silence")
 
+    def told_to_finish(self) -> bool:
+        """Whether the spend cap is near: no more work than handing over what there is."""
+        return self.report.command == "finish"
+
     def cost_usd(self) -> float:
         """What the job has cost: earlier attempts, plus this one's time at the pod's rate."""
         hours = (time.time() - self.started_at) / 3600

@@ -100,7 +100,8 @@ def default_cap(high_usd: Decimal) -> Decimal:
 
 def _hours(plan: Plan) -> Hours:
     gpu = plan.configuration.gpu
-    prior = workload.prior_seconds(plan.work, plan.model, plan.card.type, gpu.count) / 3600
+    merged = plan.configuration.export_merged
+    prior = workload.prior_seconds(plan.work, plan.model, plan.card.type, gpu.count, merged) / 3600
     expected = prior * plan.correction.factor
     return Hours(expected * plan.correction.low, expected, expected * plan.correction.high)
 
@@ -130,13 +131,14 @@ def _interruptions(plan: Plan, hours: float, rate: Decimal, tier: Tier) -> Decim
 
 
 def _stored_gb(plan: Plan) -> tuple[Decimal, Decimal]:
-    """(kept for a month, downloaded once): the adapter, and the checkpoints beside it."""
+    """(kept for a month, downloaded once): the adapter and the merged model, and the checkpoints beside them."""
     wanted = plan.configuration
     values = wanted.hyperparameters
     count = adapter_parameters(plan.model.shape, values.rank, values.target_modules)
     adapter = count * _BYTES_PER_ADAPTER_PARAMETER
     checkpoint = adapter + count * _OPTIMIZER_BYTES_PER_PARAMETER.get(wanted.quantization, 8)
-    return (adapter + _CHECKPOINTS_KEPT * checkpoint) / _GB, adapter / _GB
+    result = adapter + (workload.merged_bytes(plan.model) if wanted.export_merged else 0)
+    return (result + _CHECKPOINTS_KEPT * checkpoint) / _GB, result / _GB
 
 
 def _storage(plan: Plan) -> Decimal:

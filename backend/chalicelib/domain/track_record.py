@@ -116,7 +116,7 @@ def _prior_hours(job: Job) -> float | None:
         return None
     data = job.dataset
     work = workload.measure(data.conversations, data.training_pairs, data.tokens, wanted.hyperparameters)
-    return workload.prior_seconds(work, model, gpu, wanted.gpu.count) / 3600
+    return workload.prior_seconds(work, model, gpu, wanted.gpu.count, wanted.export_merged) / 3600
 
 
 def correction(record: Iterable[FinishedJob], model: BaseModel) -> Correction:

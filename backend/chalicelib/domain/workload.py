@@ -32,6 +32,8 @@ _POD_SECONDS = 300
 _DOWNLOAD_BYTES_PER_SECOND = 250e6
 _BYTES_PER_PARAMETER = 2
 _STEP_SECONDS = 0.1
+# Reading the base, adding the adapter and storing the result, one after another. Assumed; see docs/estimates.md.
+MERGED_BYTES_PER_SECOND = 50e6
 
 _LOCAL_START_SECONDS = 20
 _LOCAL_FINAL_SECONDS = 20
@@ -93,10 +95,18 @@ def tokens_per_second(model: BaseModel, gpu: GpuType, used: int) -> float:
     return flops / (FLOPS_PER_PARAMETER_AND_TOKEN * model.parameters)
 
 
-def prior_seconds(work: Workload, model: BaseModel, gpu: GpuType, gpu_count: int) -> float:
-    """Billed seconds from renting the pod to its end: start-up, training, validation, final save."""
+def merged_bytes(model: BaseModel) -> int:
+    """Size of a merged model, which keeps the base's half precision."""
+    return model.parameters * _BYTES_PER_PARAMETER
+
+
+def prior_seconds(
+    work: Workload, model: BaseModel, gpu: GpuType, gpu_count: int, merged: bool = False
+) -> float:
+    """Billed seconds from renting the pod to its end: start-up, training, validation, final save, and a merged
+    model where one is wanted."""
     speed = tokens_per_second(model, gpu, gpus_used(work, model, gpu_count))
-    training = work.training_tokens / speed
+    training = work.training_tokens / speed + merged * merged_bytes(model) / MERGED_BYTES_PER_SECOND
     if model.local:
         validation = (work.epochs + 1) * work.validation_tokens / (speed * _VALIDATION_SPEEDUP)
         return _LOCAL_START_SECONDS + training + validation + _LOCAL_FINAL_SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,13 +10,13 @@ from chalicelib.domain import base_models, catalogue
 from chalicelib.domain.cost import attempt_key, cents, least_cap_usd, month_of, pod_cost_usd, reserve_usd
 from chalicelib.domain.estimate import Estimate
 from chalicelib.domain.gpu import Tier
-from chalicelib.domain.plan_cost import default_cap
+from chalicelib.domain.plan_cost import default_cap, estimate
 from chalicelib.domain.track_record import Correction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from tests.backend.estimate.examples import an_estimate
+from tests.backend.estimate.examples import a_plan, an_estimate
 from tests.fakes import START
 
 EXACT = Correction(1.0, 1.0, 1.0, 9)
@@ -141,3 +142,18 @@ def test_every_estimate_is_an_ordered_range_with_a_cap_above_it(
     assert 0 < made.cost_usd.low <= made.cost_usd.expected <= made.cost_usd.high < made.spend_cap_usd
     assert 0 < made.duration_hours.low <= made.duration_hours.expected <= made.duration_hours.high
     assert made.estimated_completion_at > START
+
+
+def test_a_merged_model_is_in_the_price_before_it_is_asked_for() -> None:
+    plan = a_plan()
+    wanted = replace(plan.configuration, export_merged=True)
+    plain, merged = (estimate(each, [], [], START) for each in (plan, replace(plan, configuration=wanted)))
+    compute, storage = (
+        next(row.usd for row in merged.breakdown if row.id == name)
+        - next(row.usd for row in plain.breakdown if row.id == name)
+        for name in ("compute", "storage")
+    )
+    # 321.2 s of the GPU; 16.06 GB kept for a month and downloaded once.
+    assert float(compute) == pytest.approx(321.2 / 3600 * float(plain.hourly_rate_usd), rel=0.01)
+    assert float(storage) == pytest.approx(16.06 * (0.023 + 0.09), rel=0.01)
+    assert merged.spend_cap_usd > plain.spend_cap_usd

@@ -114,3 +114,12 @@ def test_a_local_model_is_timed_by_the_processor_whatever_gpu_is_chosen() -> Non
     # 20 + 16,000 / 4,000 + 2 x 4,000 / 8,000 + 20
     for gpu in catalogue.GPU_TYPES:
         assert workload.prior_seconds(work, tiny, gpu, 1) == pytest.approx(45.0)
+
+
+def test_a_merged_model_is_billed_time_of_its_own() -> None:
+    work = workload.measure(242, 1567, 318_224, presets.resolve("balanced"))
+    plain, merged = (
+        workload.prior_seconds(work, _llama(), _gpu(), 1, export_merged) for export_merged in (False, True)
+    )
+    # 8,030,261,248 parameters x 2 bytes at 50 MB/s.
+    assert merged - plain == pytest.approx(321.2, abs=0.1)

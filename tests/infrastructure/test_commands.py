@@ -55,11 +55,18 @@ def test_help_lists_every_target() -> None:
 
 def test_an_installed_environment_is_left_alone_and_a_changed_requirement_is_not(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
-    requirements = ("backend", "trainer", "infrastructure/local", ".")
-    for folder, name in zip(requirements, ("requirements.txt",) * 3 + ("requirements-dev.txt",), strict=True):
-        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-        (tmp_path / folder / name).write_text("")
-        os.utime(tmp_path / folder / name, (1, 1))
+    wanted = [
+        *(
+            tmp_path / folder / "requirements.txt"
+            for folder in ("backend", "trainer", "infrastructure/local")
+        ),
+        tmp_path / "trainer" / "requirements-serverless.txt",
+        tmp_path / "requirements-dev.txt",
+    ]
+    for path in wanted:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        os.utime(path, (1, 1))
     for environment in (".venv", ".venv-stack"):
         (tmp_path / environment).mkdir()
         (tmp_path / environment / ".installed").touch()

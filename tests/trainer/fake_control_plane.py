@@ -227,7 +227,12 @@ class FakeControlPlane:
         if "content-length" not in handler.headers:
             answer(handler, 411, {"error": "presigned links need a length"})
             return
-        content = handler.rfile.read(int(handler.headers["content-length"]))
+        length = int(handler.headers["content-length"])
+        content = handler.rfile.read(length)
+        if len(content) < length:
+            # The trainer died in the middle; storage keeps nothing of such a request.
+            handler.close_connection = True
+            return
         path = handler.path.removeprefix("/storage/")
         if self.on_store:
             self.on_store(path)

@@ -40,6 +40,20 @@ def test_pause_stores_a_checkpoint_before_it_says_so_and_resumes(plane: FakeCont
     assert any(event["message"] == f"Resumed from step {paused['step']}" for event in plane.of_type("info"))
 
 
+def test_a_pause_whose_checkpoint_cannot_be_stored_does_not_claim_that_it_was(
+    plane: FakeControlPlane, start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.session.PAUSE_UPLOAD_SECONDS", 2.0)
+    monkeypatch.setattr("trainer.train.PAUSE_UPLOAD_SECONDS", 2.0)
+    plane.storage_failures = [503] * 1000
+    command_at(plane, "pause", 3)
+    start()
+    (told,) = plane.of_type("stopping")
+    assert told["code"] == "paused"
+    assert "could not be stored" in told["message"]
+    assert plane.of_type("checkpoint") == []
+
+
 def test_cancel_stops_within_a_step_and_hands_over_an_adapter(plane: FakeControlPlane, start: Any) -> None:
     command_at(plane, "cancel", 3)
     start(checkpoint={"every_steps": 1000, "every_seconds": 3600})

@@ -33,15 +33,20 @@ def moment(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def command(plane: FakeControlPlane, monkeypatch: pytest.MonkeyPatch, moment: str) -> Any:
-    """Give a command at the moment."""
+    """Give a command at the moment: at once, not when the next reply happens to bring it."""
     stage, progress = MOMENTS[moment]
     say = Reporter.say
+    given = ["continue"]
+    monkeypatch.setattr(
+        Reporter, "command", property(lambda _: given[-1], lambda _, value: None), raising=False
+    )
 
     def give(command: str) -> None:
         def said(self: Reporter, event: dict[str, Any], urgent: bool = False) -> None:
             say(self, event, urgent)
             if event["type"] == "stage" and event["stage"] == stage and event["progress"] >= progress:
-                plane.command = self.command = command
+                plane.command = command
+                given.append(command)
 
         monkeypatch.setattr(Reporter, "say", said)
         # Every step says where it is.
@@ -79,7 +84,7 @@ def test_pause_keeps_everything_that_was_trained(
     assert stops(plane) == ["paused"]
     assert plane.of_type("artifacts", "error") == []
     (told,) = [event["message"] for event in plane.of_type("stopping")]
-    if moment == "preprocessing":
+    if moment in ("preprocessing", "model loading"):
         assert "before it began" in told
         return
     assert told.endswith("the checkpoint is stored.")

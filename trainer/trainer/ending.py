@@ -32,6 +32,7 @@ STOP_MESSAGES = {
     "training stopped.",
 }
 PAUSED_EARLY = "Training was paused before it began; what was stored before, if anything, is kept."
+PAUSED_BEHIND = "Training is paused, but its last steps could not be stored. It will continue from the newest stored checkpoint."
 FLUSH_SECONDS = 60.0
 
 
@@ -54,14 +55,7 @@ def guarded(pod: Pod, machine: Machine, recipe: Callable[[Pod, Machine, Hello], 
         pod.transfers.cancelled.set()
         pod.conclude("superseded")
     except StoppedError as stop:
-        message = STOP_MESSAGES[stop.cause]
-        if stop.cause == "paused":
-            if pod.settle is None:
-                message = PAUSED_EARLY
-            else:
-                # During finalization the last checkpoint may still be travelling.
-                pod.settle()
-        pod.report.say(events.note("stopping", message, stop.cause), True)
+        pod.report.say(events.note("stopping", _stopped(pod, stop), stop.cause), True)
         if stop.cause != "silence":
             pod.conclude(stop.cause)
     except Exception as error:
@@ -72,6 +66,15 @@ def guarded(pod: Pod, machine: Machine, recipe: Callable[[Pod, Machine, Hello], 
         pod.dead_man.saved.set()
         pod.group.dismiss()
     pod.report.flush(FLUSH_SECONDS)
+
+
+def _stopped(pod: Pod, stop: StoppedError) -> str:
+    """What became of the work; a pause waits for its checkpoint here, also during finalization."""
+    if stop.cause != "paused":
+        return STOP_MESSAGES[stop.cause]
+    if pod.settle is None:
+        return PAUSED_EARLY
+    return STOP_MESSAGES["paused"] if pod.settle() else PAUSED_BEHIND
 
 
 def fail(pod: Pod, error: Exception) -> None:

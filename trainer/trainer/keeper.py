@@ -126,6 +126,11 @@ class CheckpointKeeper:
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._active, timeout_seconds)
 
+    def stored(self, step: int) -> bool:
+        """Whether the checkpoint of this step has reached storage."""
+        with self._changed:
+            return self._stored_step == step
+
     def store(self, checkpoint: Checkpoint, reason: Reason, deadline_seconds: float | None = None) -> None:
         """Upload one checkpoint on this thread and say so. Raises UploadFailedError or SupersededError."""
         started = time.monotonic()

@@ -36,7 +36,7 @@ NOTICE_SECONDS = 1.0
 @dataclass
 class Pod:
     """What the recipe works with. `save_on_termination` is set while there is something to save,
-    `settle` waits until checkpoints on their way are stored."""
+    `settle` waits for checkpoints on their way and says whether the newest step is stored."""
 
     job: Job
     environment: Environment
@@ -46,7 +46,7 @@ class Pod:
     dead_man: DeadMan
     started_at: float
     save_on_termination: Callable[[float], None] | None = None
-    settle: Callable[[], object] | None = None
+    settle: Callable[[], bool] | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     group: Group = field(default_factory=Solo)
 

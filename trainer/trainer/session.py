@@ -111,7 +111,7 @@ def open_session(pod: Pod, machine: Machine, prepared: Prepared, loaded: Loaded,
         group=pod.group,
     )
     pod.save_on_termination = lambda deadline: save_at_once(session, deadline)
-    pod.settle = lambda: keeper.wait(PAUSE_UPLOAD_SECONDS)
+    pod.settle = lambda: keeper.wait(PAUSE_UPLOAD_SECONDS) and keeper.stored(session.progress.step)
     return session
 
 

@@ -6,7 +6,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
+
+# How long an example takes says something about the machine only.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Real processes, emulated clouds and thousands of generated requests: part of `make test`, too long for `make check`.
 SLOW = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 from pathlib import Path
@@ -159,3 +160,18 @@ def test_an_unknown_image_digest_matches_any(saved: Any) -> None:
     assert checkpoint.restore(found, loaded, optimizer, pinned | {"image_digest": None})[0].step == 3
     with pytest.raises(CheckpointMismatchError, match="image digest"):
         checkpoint.restore(found, loaded, optimizer, pinned | {"image_digest": "sha256:other"})
+
+
+def test_a_save_that_fails_leaves_nothing_half_written(
+    saved: Any, job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, loaded, optimizer, pinned = saved
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    root = tmp_path / "full"
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save(root, job, loaded, optimizer, Progress(step=4), capture_random(), pinned)
+    assert list(root.iterdir()) == []

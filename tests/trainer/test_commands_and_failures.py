@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,8 +44,7 @@ def test_pause_stores_a_checkpoint_before_it_says_so_and_resumes(plane: FakeCont
 def test_a_pause_whose_checkpoint_cannot_be_stored_does_not_claim_that_it_was(
     plane: FakeControlPlane, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.session.PAUSE_UPLOAD_SECONDS", 2.0)
-    monkeypatch.setattr("trainer.train.PAUSE_UPLOAD_SECONDS", 2.0)
+    monkeypatch.setattr("trainer.train.PAUSE_PATIENCE_SECONDS", 0.5)
     plane.storage_failures = [503] * 1000
     command_at(plane, "pause", 3)
     start()
@@ -52,6 +52,15 @@ def test_a_pause_whose_checkpoint_cannot_be_stored_does_not_claim_that_it_was(
     assert told["code"] == "paused"
     assert "could not be stored" in told["message"]
     assert plane.of_type("checkpoint") == []
+
+
+def test_a_pause_outlasts_an_outage_of_storage(plane: FakeControlPlane, start: Any) -> None:
+    plane.storage_failures = [503] * 30
+    command_at(plane, "pause", 3)
+    start()
+    (told,) = plane.of_type("stopping")
+    assert told["message"].endswith("the checkpoint is stored.")
+    assert plane.of_type("checkpoint")[-1]["reason"] == "pause"
 
 
 def test_cancel_stops_within_a_step_and_hands_over_an_adapter(plane: FakeControlPlane, start: Any) -> None:
@@ -231,3 +240,11 @@ def test_alpaca_rows_train_as_well(plane: FakeControlPlane, start: Any) -> None:
     start(dataset={**job_file(plane)["dataset"], "format": "alpaca"}, hyperparameters={"epochs": 1})
     assert finished(plane)
     assert json.loads(plane.stored("artifacts/")["training_summary.json"])["steps"] == 3
+
+
+def test_a_work_folder_that_cannot_be_made_does_not_end_the_process_unheard(
+    plane: FakeControlPlane, start: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "work").write_text("in the way")
+    start(hyperparameters={"epochs": 1})
+    assert finished(plane)

@@ -96,7 +96,6 @@ def test_stored_checkpoints_make_room_for_a_new_one(keeper: CheckpointKeeper, sa
 
     def save() -> Checkpoint:
         if any(keeper.root.glob("step-*[0-9]")):
-            (keeper.root / "step-000015.tmp").mkdir()
             no_room()
         return write(keeper.root, 15)
 
@@ -153,3 +152,11 @@ def test_an_outage_of_storage_is_one_warning_and_one_relief(
     keeper.take("interval", lambda: write(keeper.root, 20))
     wait_until(lambda: "checkpoint_stored_again" in said.codes(), "the outage is over")
     assert [event["step"] for event in said if event["type"] == "checkpoint"] == [20]
+
+
+def test_a_superseded_attempt_keeps_nobody_waiting(keeper: CheckpointKeeper, plane: FakeControlPlane) -> None:
+    plane.fence = "fence-0002"
+    keeper.take("interval", lambda: write(keeper.root, 5))
+    keeper.take("pause", lambda: write(keeper.root, 10))
+    # Far longer than a test may take: it has to notice by itself.
+    assert keeper.wait(3600) is False

@@ -67,7 +67,7 @@ def export(
 ) -> merge.Merged | None:
     arguments: dict[str, Any] = {"told_to_finish": lambda: False, "check": lambda: None} | more
     return merge.export_merged(
-        tmp_path / "merged", job, base, loaded, transfers=transfers, say=said, **arguments
+        tmp_path / "artifacts" / "merged", job, base, loaded, transfers=transfers, say=said, **arguments
     )
 
 
@@ -95,7 +95,7 @@ def test_a_model_of_several_files_loads_with_transformers_and_answers_like_the_a
     assert {file.name for file in merged.files} == {
         f"merged/{name}" for name in plane.stored("artifacts/merged/")
     }
-    assert not (tmp_path / "merged").exists()
+    assert not (tmp_path / "artifacts" / "merged").exists()
     folder = store(plane, tmp_path / "stored")
     assert len(list(folder.glob("model-*-of-*.safetensors"))) > 2
     assert all(path.stat().st_size < 1_600_000 for path in folder.glob("*.safetensors"))
@@ -209,13 +209,13 @@ def test_a_spend_cap_that_comes_near_while_merging_ends_the_merge_and_not_the_ru
     transfers: Transfers, base: Path, job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(merge, "SHARD_BYTES", 2_200_000)
-    told = iter([False, True])
+    told = iter([False, False, True])
     said = Said()
     loaded = trained(base, job)
     merged = export(tmp_path, job, base, loaded, transfers, said, told_to_finish=lambda: next(told))
     assert merged == merge.Merged(problem="the spend cap was near")
     assert [event["code"] for event in said if event["type"] == "warning"] == ["no_merged_model"]
-    assert not (tmp_path / "merged").exists()
+    assert not (tmp_path / "artifacts" / "merged").exists()
 
 
 def test_a_stop_is_obeyed_while_merging(transfers: Transfers, base: Path, job: Any, tmp_path: Path) -> None:
@@ -224,4 +224,13 @@ def test_a_stop_is_obeyed_while_merging(transfers: Transfers, base: Path, job: A
 
     with pytest.raises(StoppedError):
         export(tmp_path, job, base, trained(base, job), transfers, Said(), check=check)
-    assert not (tmp_path / "merged").exists()
+    assert not (tmp_path / "artifacts" / "merged").exists()
+
+
+def test_a_merge_whose_process_was_killed_twice_is_not_tried_again(
+    transfers: Transfers, base: Path, job: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "merge.starts").write_text("..")
+    merged = export(tmp_path, job, base, trained(base, job), transfers, Said())
+    assert merged is not None
+    assert "ended in the middle of it twice" in str(merged.problem)

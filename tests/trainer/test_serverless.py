@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 
 import pytest
 from trainer.errors import BadConfigurationError
-from trainer.serverless import process_environment
+from trainer.serverless import handle, process_environment
 
 from tests.trainer.fake_control_plane import FakeControlPlane
 from tests.trainer.trainer_support import ROOT, SECRET, finished, job_file, wait_until
@@ -89,6 +91,39 @@ def test_a_request_that_cannot_be_used_fails_with_the_reason(
         assert process.wait(120) == 1
     assert "dataset" in (tmp_path / "worker.log").read_text()
     assert plane.hellos == []
+
+
+@pytest.mark.slow
+def test_a_request_that_is_given_up_leaves_no_trainer_behind(
+    plane: FakeControlPlane, models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LORA_PIPELINE_MODELS_DIR", str(models_dir))
+    monkeypatch.setenv("LORA_PIPELINE_WORK_DIR", str(tmp_path / "work"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "trainer"))
+    given = {"job": job_file(plane, hyperparameters={"epochs": 20}), "webhook_secret": WEBHOOK_SECRET}
+
+    async def give_up() -> None:
+        request = asyncio.create_task(handle({"id": "request-1", "input": given}))
+        while len(plane.of_type("metrics")) < 4:
+            await asyncio.sleep(0.05)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+
+    asyncio.run(give_up())
+    assert [event["code"] for event in plane.of_type("stopping")] == ["sigterm"]
+    said = len(plane.requests)
+    # Whoever lives still reports every tenth of a second.
+    time.sleep(1.0)
+    assert len(plane.requests) == said
+
+
+def test_the_jobs_of_a_warm_worker_have_folders_of_their_own() -> None:
+    own = process_environment(
+        {"job": {"job_id": "job_1", "attempt": 2}, "webhook_secret": WEBHOOK_SECRET},
+        {"LORA_PIPELINE_WORK_DIR": "/volume/jobs"},
+    )
+    assert own["LORA_PIPELINE_WORK_DIR"] == "/volume/jobs/job_1/2"
 
 
 @pytest.mark.parametrize(

@@ -118,26 +118,43 @@ def save(
     temporary = root / f"{final.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    write_adapter(loaded, temporary, job)
+    try:
+        _write(temporary, job, loaded, optimizer, progress, generators, pinned)
+    except BaseException:
+        # A full disk needs what the half of it takes.
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    shutil.rmtree(final, ignore_errors=True)
+    temporary.rename(final)
+    _sync(root)
+    return open_checkpoint(final)
+
+
+def _write(
+    folder: Path,
+    job: Job,
+    loaded: Loaded,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    generators: RandomState,
+    pinned: dict[str, Any],
+) -> None:
+    write_adapter(loaded, folder, job)
     optimizer_tensors, optimizer_rest = optimizer_to_parts(optimizer)
     random_tensors, random_rest = random_to_parts(generators)
-    save_file(optimizer_tensors | random_tensors, temporary / TENSORS_FILE)
+    save_file(optimizer_tensors | random_tensors, folder / TENSORS_FILE)
     state = {
         "pins": pinned,
         "progress": progress.to_json(),
         "optimizer": optimizer_rest,
         "random": random_rest,
     }
-    (temporary / STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
-    manifest = {path.name: describe(path).sha256 for path in sorted(temporary.iterdir())}
-    (temporary / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    for path in temporary.iterdir():
+    (folder / STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
+    manifest = {path.name: describe(path).sha256 for path in sorted(folder.iterdir())}
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    for path in folder.iterdir():
         _sync(path)
-    _sync(temporary)
-    shutil.rmtree(final, ignore_errors=True)
-    temporary.rename(final)
-    _sync(root)
-    return open_checkpoint(final)
+    _sync(folder)
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:

@@ -112,12 +112,19 @@ def idle(pod: Pod) -> None:
     """Stay until killed. The reporter goes on sending heartbeats, except when another attempt has taken
     over. Returns at once where the environment wants a process that ends."""
     if pod.environment.exit_when_done:
+        _deliver(pod)
         return
     if pod.report.superseded.is_set():
         pod.report.close()
         pod.dead_man.close()
     log.info("nothing left to do; waiting to be switched off")
     threading.Event().wait()
+
+
+def _deliver(pod: Pod) -> None:
+    """A process that ends takes its spool along, so it stays until the last event has arrived."""
+    while not (pod.report.superseded.is_set() or pod.dead_man.expired.is_set() or pod.report.flush(5.0)):
+        log.warning("the control plane has not got every event yet")
 
 
 def idle_without_job(

@@ -48,6 +48,7 @@ class CheckpointKeeper:
         self._waiting: _Order | None = None
         self._active: _Order | None = None
         self._stored_step: int | None = None
+        self._ended = False
         self._disk_full = False
         self._outage = False
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
@@ -79,7 +80,7 @@ class CheckpointKeeper:
     def take(self, reason: Reason, save: Callable[[], Checkpoint]) -> Checkpoint | None:
         """Save now and hand the result to the uploader; None where the disk has no room for it even without the
         checkpoints that are stored already. Training goes on then, and the next one is tried."""
-        checkpoint = self._saved(save)
+        checkpoint = self.saved(save)
         self._saved_at = time.monotonic()
         if checkpoint is None:
             # Not before as many steps or seconds as after a success: trying costs time too.
@@ -92,7 +93,9 @@ class CheckpointKeeper:
         self._forget(local_checkpoints([self.root])[KEPT_LOCALLY:])
         return checkpoint
 
-    def _saved(self, save: Callable[[], Checkpoint]) -> Checkpoint | None:
+    def saved(self, save: Callable[[], Checkpoint]) -> Checkpoint | None:
+        """Save, at the cost of stored checkpoints' local copies where the disk is full; None where even that does
+        not help, which is told about once."""
         for kept in (KEPT_LOCALLY, 0):
             try:
                 checkpoint = save()
@@ -100,8 +103,6 @@ class CheckpointKeeper:
                 if not is_disk_full(error):
                     raise
                 log.warning("no room for a checkpoint", exc_info=True)
-                for half_written in self.root.glob("*.tmp"):
-                    shutil.rmtree(half_written, ignore_errors=True)
                 if kept:
                     self._make_room()
             else:
@@ -122,9 +123,12 @@ class CheckpointKeeper:
         return f"The newest stored one is of step {step}." if step is not None else "None is stored yet."
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Wait until nothing is travelling; False when it took too long."""
+        """Wait until nothing is travelling; False when it took too long, or nothing travels any more."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._active, timeout_seconds)
+            self._changed.wait_for(
+                lambda: self._ended or (not self._waiting and not self._active), timeout_seconds
+            )
+            return not self._ended and not self._waiting and not self._active
 
     def stored(self, step: int) -> bool:
         """Whether the checkpoint of this step has reached storage."""
@@ -151,27 +155,44 @@ class CheckpointKeeper:
             self._stored_step = checkpoint.step
 
     def _run(self) -> None:
-        while True:
+        try:
+            while self._store_next():
+                continue
+        finally:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting is not None)
-                self._active, self._waiting = self._waiting, None
-            assert self._active is not None
-            try:
-                self.store(self._active.checkpoint, self._active.reason)
-            except SupersededError:
-                return
-            except UploadFailedError as error:
-                self._not_stored(self._active.checkpoint.step, str(error.data.get("cause", error)))
-            except Exception:
-                # A file that vanished or a full disk must cost this checkpoint at most, not the run.
-                log.exception("checkpoint upload failed")
-                self._not_stored(self._active.checkpoint.step, "Its files could not be read.")
-            else:
-                self._stored_again(self._active.checkpoint.step)
-            finally:
-                with self._changed:
-                    self._active = None
-                    self._changed.notify_all()
+                self._ended = True
+                self._changed.notify_all()
+
+    def _store_next(self) -> bool:
+        """Wait for one order and carry it out; False once another attempt has taken over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting is not None)
+            self._active, self._waiting = self._waiting, None
+        assert self._active is not None
+        try:
+            self._carry_out(self._active)
+        except SupersededError:
+            return False
+        except Exception:
+            # A bug here must cost checkpoints at worst, never the run.
+            log.exception("checkpoint upload failed")
+        finally:
+            with self._changed:
+                self._active = None
+                self._changed.notify_all()
+        return True
+
+    def _carry_out(self, order: _Order) -> None:
+        step = order.checkpoint.step
+        try:
+            self.store(order.checkpoint, order.reason)
+        except UploadFailedError as error:
+            self._not_stored(step, str(error.data.get("cause", error)))
+        except OSError as error:
+            # A file that vanished, or a disk that cannot be read.
+            self._not_stored(step, f"Its files could not be read: {error}.")
+        else:
+            self._stored_again(step)
 
     def _not_stored(self, step: int, cause: str) -> None:
         """One warning for an outage, however many checkpoints it costs."""

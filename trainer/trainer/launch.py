@@ -52,7 +52,9 @@ def supervise(job: Job, environment: Environment, processes: int, variables: Map
     """Run the group until the pod ends. Returns only when this process may exit."""
     group = _Running(command(processes), variables)
     Termination(group.terminate).install()
-    group.wait()
+    if group.wait() == 0:
+        # Only a group that was asked to end does; it has said what there was to say.
+        return 0
 
     def report(*_: object) -> None:
         raise group.lost()
@@ -106,13 +108,14 @@ class _Running:
         self._reader = threading.Thread(target=self._copy, args=(self._torchrun.stderr,), daemon=True)
         self._reader.start()
 
-    def wait(self) -> None:
-        """Until torchrun ended by itself; never returns once a termination signal came."""
+    def wait(self) -> int:
+        """torchrun's exit code once it ended by itself; never returns after a termination signal."""
         code = self._torchrun.wait()
         if self._terminating.is_set():
             threading.Event().wait()
         self._reader.join(timeout=5)
-        log.error("the group ended with code %d", code)
+        log.info("the group ended with code %d", code)
+        return code
 
     def terminate(self) -> None:
         """Pass the signal on and give the group the time there is. Its processes end with torchrun."""

@@ -33,7 +33,10 @@ SHARD_BYTES = 4_000_000_000
 # One event names all files.
 MOST_SHARDS = 70
 PRECISIONS = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
-UPLOAD_TRIES = 20
+# Few at a time, so that a stop or the spend cap is heard in between.
+UPLOAD_TRIES = 3
+UPLOAD_ROUNDS = 7
+MOST_STARTS = 2
 
 
 class MergeRefusedError(Exception):
@@ -76,8 +79,16 @@ def export_merged(
     """
     if not job.export_merged:
         return None
+
+    def go_on() -> None:
+        check()
+        if told_to_finish():
+            # What is stored of it so far would be of no use, and must not cost the adapter its own end.
+            raise MergeRefusedError("the spend cap was near")
+
     try:
-        return _export(folder, base_folder, loaded, told_to_finish, transfers, say, check)
+        _count_start(folder)
+        return _export(folder, base_folder, loaded, transfers, say, go_on)
     except (StoppedError, SupersededError):
         raise
     except MergeRefusedError as error:
@@ -102,10 +113,9 @@ def _export(
     folder: Path,
     base_folder: Path,
     loaded: Loaded,
-    told_to_finish: Callable[[], bool],
     transfers: Transfers,
     say: events.Say,
-    check: Callable[[], None],
+    go_on: Callable[[], None],
 ) -> Merged:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -115,21 +125,38 @@ def _export(
     shards = _shards(tensors)
     files: list[StoredFile] = []
     for number, shard in enumerate(shards):
-        check()
-        if told_to_finish():
-            # What is stored of it so far would be of no use, and must not cost the adapter its own end.
-            raise MergeRefusedError("the spend cap was near")
+        go_on()
         path = folder / _shard_name(number, len(shards))
         message = f"Merging the adapter into the base model ({number + 1} of {len(shards)} files)..."
         say(events.stage("finalization", message, 0.87 + 0.06 * number / len(shards)), True)
         save_file({each.name: _merged(each, layers) for each in shard}, path, metadata={"format": "pt"})
         files.append(describe(path, FOLDER))
-        transfers.upload(f"artifacts/{FOLDER}", files[-1:], attempts=UPLOAD_TRIES)
+        _store(transfers, files[-1:], go_on)
         path.unlink()
     _write_rest(folder, base_folder, loaded, shards)
     rest = [describe(path, FOLDER) for path in sorted(folder.iterdir())]
-    transfers.upload(f"artifacts/{FOLDER}", rest, attempts=UPLOAD_TRIES)
+    _store(transfers, rest, go_on)
     return Merged((*files, *rest), precision)
+
+
+def _count_start(folder: Path) -> None:
+    """Count the starts beside the artefacts: a process that the kernel kills for memory must not try for ever."""
+    note = folder.parents[1] / "merge.starts"
+    if note.exists() and len(note.read_text()) >= MOST_STARTS:
+        raise MergeRefusedError("the process ended in the middle of it twice, perhaps for want of memory")
+    with note.open("a") as file:
+        file.write(".")
+
+
+def _store(transfers: Transfers, files: list[StoredFile], go_on: Callable[[], None]) -> None:
+    for rounds_left in reversed(range(UPLOAD_ROUNDS)):
+        go_on()
+        try:
+            transfers.upload(f"artifacts/{FOLDER}", files, attempts=UPLOAD_TRIES)
+            break
+        except UploadFailedError:
+            if not rounds_left:
+                raise
 
 
 def _adapted_layers(loaded: Loaded) -> dict[str, Any]:

@@ -110,10 +110,12 @@ class Pod:
         message = "The provider is taking this machine away; saving the current state."
         self.report.say(events.note("stopping", message, "sigterm"), True)
         self.report.send_now(NOTICE_SECONDS)
-        if self.save_on_termination is not None:
-            self.save_on_termination(deadline)
-        self.report.send_now(max(0.1, min(NOTICE_SECONDS, deadline - time.monotonic())))
-        self.group.dismiss()
+        try:
+            if self.save_on_termination is not None:
+                self.save_on_termination(deadline)
+        finally:
+            self.report.send_now(max(0.1, min(NOTICE_SECONDS, deadline - time.monotonic())))
+            self.group.dismiss()
 
     @property
     def _outcome_path(self) -> Path:
@@ -136,8 +138,7 @@ def _outcome_path(folder: Path, attempt: int) -> Path:
 @contextmanager
 def open_pod(job: Job, environment: Environment, group: Group | None = None) -> Iterator[Pod]:
     """Connect a pod: clients, spool, reporting and dead man."""
-    folder = environment.work_dir_for(job)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _work_folder(environment.work_dir_for(job))
     address = parse_address(environment.job_text)
     with httpx.Client() as client, httpx.Client() as storage:
         plane = ControlPlane(job.api_url, job.job_id, environment.secret, client)
@@ -160,6 +161,16 @@ def open_pod(job: Job, environment: Environment, group: Group | None = None) -> 
         finally:
             report.close()
             dead_man.close()
+
+
+def _work_folder(wanted: Path) -> Path:
+    """The folder, or a temporary one where its disk takes nothing: the run then fails with a word of it."""
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.error("cannot make %s: %s", wanted, error)
+        return Path(tempfile.mkdtemp())
+    return wanted
 
 
 def report_bad_job(environment: Environment, message: str) -> None:
@@ -190,5 +201,8 @@ def _attempt_started_at(folder: Path, job: Job) -> float:
         return float(json.loads(path.read_text(encoding="utf-8"))["started_at"])
     except (OSError, ValueError, KeyError):
         now = time.time()
+    try:
         path.write_text(json.dumps({"started_at": now}), encoding="utf-8")
-        return now
+    except OSError as error:
+        log.warning("cannot note when this attempt began: %s", error)
+    return now

@@ -22,6 +22,7 @@ from trainer import config
 from trainer.errors import BadConfigurationError
 from trainer.group import end_with_parent
 from trainer.pod import outcome_of
+from trainer.signals import BUDGET_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,13 @@ async def handle(request: Mapping[str, Any]) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "trainer", env=variables, preexec_fn=end_with_parent()
     )
-    with _passing_on(process):
-        code = await process.wait()
+    try:
+        with _passing_on(process):
+            code = await process.wait()
+    finally:
+        # The endpoint gave the request up: the next one must find the GPU free.
+        if process.returncode is None:
+            await asyncio.shield(_end(process))
     outcome = outcome_of(environment.work_dir_for(job), job.attempt)
     log.info("the trainer ended with code %d, outcome %s", code, outcome)
     if outcome in GOOD_ENDS:
@@ -55,6 +61,15 @@ async def handle(request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+async def _end(process: asyncio.subprocess.Process) -> None:
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), BUDGET_SECONDS + 1)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
 def process_environment(given: object, variables: Mapping[str, str]) -> dict[str, str]:
     """The trainer's environment for one request. Raises BadConfigurationError naming what is missing."""
     if not isinstance(given, Mapping):
@@ -65,6 +80,9 @@ def process_environment(given: object, variables: Mapping[str, str]) -> dict[str
     if not isinstance(secret, str):
         raise BadConfigurationError("input.webhook_secret must be text that starts with whsec_.")
     own = {name: value for name, value in variables.items() if name not in OWN_POD}
+    if folder := own.get("LORA_PIPELINE_WORK_DIR"):
+        # A warm worker's jobs must not find each other's ends.
+        own["LORA_PIPELINE_WORK_DIR"] = f"{folder}/{job.get('job_id')}/{job.get('attempt')}"
     return own | {
         "LORA_PIPELINE_JOB": json.dumps(job),
         "LORA_PIPELINE_WEBHOOK_SECRET": secret,

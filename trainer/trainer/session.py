@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -122,8 +123,17 @@ def save_at_once(session: Session, deadline: float) -> None:
         return
     folder = session.keeper.root / checkpoint.folder_name(session.progress.step)
     try:
-        saved = checkpoint.open_checkpoint(folder) if folder.is_dir() else session.save()
-        session.keeper.store(saved, "terminating", max(0.0, deadline - time.monotonic()))
-    except (CheckpointDamagedError, UploadFailedError, SupersededError):
+        saved = _whole(folder) or session.keeper.saved(session.save)
+        if saved is not None:
+            session.keeper.store(saved, "terminating", max(0.0, deadline - time.monotonic()))
+    except (UploadFailedError, SupersededError):
         # The folder stays where it is; a volume that outlives the pod still has it.
         return
+
+
+def _whole(folder: Path) -> checkpoint.Checkpoint | None:
+    """What lies there already; saving would have to wait for the training thread."""
+    try:
+        return checkpoint.open_checkpoint(folder)
+    except CheckpointDamagedError:
+        return None

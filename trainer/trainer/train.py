@@ -18,6 +18,8 @@ from trainer.state import capture_random
 EndedBy = Literal["completed", "finish"]
 STATUS_SECONDS = 5.0
 CANCEL_UPLOAD_SECONDS = 120.0
+# A minute less than the control plane's own patience with a pause.
+PAUSE_PATIENCE_SECONDS = 540.0
 # Finished work is worth a quarter of an hour of retries.
 ARTIFACT_TRIES = 40
 
@@ -87,15 +89,24 @@ def _settle(session: Session, stop: StoppedError) -> None:
     progress, keeper = session.progress, session.keeper
     session.loaded.peft.zero_grad(set_to_none=True)
     if stop.cause == "paused":
-        keeper.take("pause", session.save)
-        keeper.wait(PAUSE_UPLOAD_SECONDS)
+        _store_for_pause(session)
     elif stop.cause == "cancelled":
         if progress.step > 0 and not keeper.fresh(progress.step):
             keeper.take("cancel", session.save)
         keeper.wait(CANCEL_UPLOAD_SECONDS)
     elif progress.step > 0:
         # Nobody answers, so nothing can be stored; the folder may lie on a volume that outlives the pod.
-        session.save()
+        keeper.saved(session.save)
+
+
+def _store_for_pause(session: Session) -> None:
+    """A pause takes pod and disk away, so through an outage of storage it tries again for as long as the control
+    plane waits for it."""
+    keeper, step = session.keeper, session.progress.step
+    give_up_at = time.monotonic() + PAUSE_PATIENCE_SECONDS
+    while keeper.take("pause", session.save) and keeper.wait(PAUSE_UPLOAD_SECONDS):
+        if keeper.stored(step) or time.monotonic() > give_up_at:
+            return
 
 
 def _step(session: Session) -> None:

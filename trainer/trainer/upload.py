@@ -110,7 +110,7 @@ class Transfers:
                 self.cancelled.wait(random.uniform(ceiling / 2, ceiling))
         raise UploadFailedError(
             f"The {what} failed {attempts} times; the last answer was: {reason}. "
-            "Nothing was lost: the last checkpoint is kept. Resume the job once storage answers again.",
+            "The newest stored checkpoint is kept. Resume the job once storage answers again.",
             cause=f"The {what} failed {attempts} times; the last answer was: {reason}",
         )
 

@@ -226,5 +226,5 @@ def check_money(progress: Progress, now: datetime) -> Progress:
     spent = money.spent_usd(now)
     if spent >= money.cap_usd:
         return replace(progress, intent=stronger(progress.intent, Intent.HARD_CAP))
-    near = spent >= money.cap_usd - money.reserve_usd and progress.reached < Reached.TRAINING
+    near = spent >= money.cap_usd - money.reserve_usd and progress.reached < Reached.FINALIZATION
     return replace(progress, intent=stronger(progress.intent, Intent.FINISH)) if near else progress

@@ -132,7 +132,7 @@ def test_the_cap_asks_to_finish_near_it_and_ends_the_run_at_it(
     if spent >= cap:
         assert intent is Intent.HARD_CAP
     else:
-        near = spent >= cap - rate / 6 and reached < Reached.TRAINING
+        near = spent >= cap - rate / 6 and reached < Reached.FINALIZATION
         assert intent is (Intent.FINISH if near else None)
 
 

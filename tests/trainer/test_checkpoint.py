@@ -167,7 +167,7 @@ def test_a_save_that_fails_leaves_nothing_half_written(
 ) -> None:
     _, loaded, optimizer, pinned = saved
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "save_file", full)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -20,20 +19,9 @@ from trainer.upload import Transfers, describe
 from trainer.webhooks import ControlPlane
 
 from tests.trainer.fake_control_plane import FakeControlPlane
-from tests.trainer.trainer_support import JOB_ID, SECRET, wait_until
+from tests.trainer.trainer_support import JOB_ID, SECRET, Said, wait_until
 
 FULL = Path("/dev/full")
-
-
-class Said(list[dict[str, Any]]):
-    """Collects what is reported."""
-
-    def __call__(self, event: dict[str, Any], urgent: bool) -> None:
-        self.append(event)
-
-    def codes(self) -> list[str]:
-        """Codes of the sentences among it."""
-        return [event["code"] for event in self if "code" in event]
 
 
 pytestmark = pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")

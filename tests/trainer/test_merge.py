@@ -22,7 +22,7 @@ from trainer.webhooks import ControlPlane
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.trainer.fake_control_plane import FakeControlPlane
-from tests.trainer.trainer_support import CPU, JOB_ID, SECRET, job_file
+from tests.trainer.trainer_support import CPU, JOB_ID, SECRET, Said, job_file
 from trainer import merge
 
 
@@ -53,13 +53,6 @@ def trained(base: Path, job: Any) -> Loaded:
     plan = memory_plan(job, peft.config, CPU)
     batch = BatchChoice(1, False, 0, True)
     return Loaded(peft.eval(), peft.get_base_model(), load_tokenizer(base), batch, plan)
-
-
-class Said(list[dict[str, Any]]):
-    """Collects what is reported."""
-
-    def __call__(self, event: dict[str, Any], urgent: bool) -> None:
-        self.append(event)
 
 
 def export(

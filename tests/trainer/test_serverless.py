@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,19 +17,14 @@ from trainer.errors import BadConfigurationError
 from trainer.serverless import process_environment
 
 from tests.trainer.fake_control_plane import FakeControlPlane
-from tests.trainer.trainer_support import ROOT, SECRET, finished, job_file, wait_until
+from tests.trainer.trainer_support import SECRET, bare_environment, finished, job_file, wait_until
 
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(SECRET).decode()
 
 
 def worker_environment(tmp_path: Path, models: Path) -> dict[str, str]:
     """What an endpoint gives its worker."""
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ.get("HOME", "/"),
-        "PYTHONPATH": str(ROOT / "trainer"),
-        "OMP_NUM_THREADS": "1",
-        "HF_HUB_OFFLINE": "1",
+    return bare_environment() | {
         "LORA_PIPELINE_MODELS_DIR": str(models),
         "LORA_PIPELINE_WORK_DIR": str(tmp_path / "work"),
         "RUNPOD_POD_ID": "worker-1",
@@ -151,7 +145,7 @@ def test_what_is_missing_is_named(given: Any, missing: str) -> None:
 
 
 def test_the_trainer_cannot_delete_the_endpoints_worker() -> None:
-    variables = {"RUNPOD_POD_ID": "worker-1", "RUNPOD_API_KEY": "key", "HF_HOME": "/tmp/hf"}
+    variables = {"RUNPOD_POD_ID": "worker-1", "RUNPOD_API_KEY": "key", "HF_HOME": "/hub"}
     own = process_environment({"job": {"job_id": "j"}, "webhook_secret": WEBHOOK_SECRET}, variables)
     assert not {"RUNPOD_POD_ID", "RUNPOD_API_KEY"} & set(own)
-    assert own["HF_HOME"] == "/tmp/hf"
+    assert own["HF_HOME"] == "/hub"

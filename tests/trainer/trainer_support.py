@@ -32,6 +32,17 @@ THINGS = ["lamp", "rope", "ticket", "loaf", "map", "book", "seed", "hammer"]
 CPU = Machine(torch.device("cpu"), torch.float32, None, 0, 0.0, NoGpu())
 
 
+class Said(list[dict[str, Any]]):
+    """Collects what is reported."""
+
+    def __call__(self, event: dict[str, Any], urgent: bool) -> None:
+        self.append(event)
+
+    def codes(self) -> list[str]:
+        """Codes of the sentences among it."""
+        return [event["code"] for event in self if "code" in event]
+
+
 def wait_until(condition: Callable[[], Any], what: str, timeout_seconds: float = 60.0) -> Any:
     """Poll until the condition is true; its value."""
     deadline = time.monotonic() + timeout_seconds
@@ -136,24 +147,28 @@ def environment(plane: FakeControlPlane, job: dict[str, Any], models: Path, work
     return read_environment(variables(plane, job, models, work))
 
 
-@contextmanager
-def trainer_process(
-    plane: FakeControlPlane, job: dict[str, Any], models: Path, work: Path, **settings: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m trainer` as a pod would run it, with more settings; killed at the end whatever happens."""
-    work.mkdir(parents=True, exist_ok=True)
-    own = {
+def bare_environment() -> dict[str, str]:
+    """What a process of the trainer needs of this machine, beside the variables of a pod."""
+    return {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "PYTHONPATH": str(ROOT / "trainer"),
         "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
     }
+
+
+@contextmanager
+def trainer_process(
+    plane: FakeControlPlane, job: dict[str, Any], models: Path, work: Path, **settings: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m trainer` as a pod would run it, with more settings; killed at the end whatever happens."""
+    work.mkdir(parents=True, exist_ok=True)
     log = work.parent / f"{work.name}-{len(plane.hellos)}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "trainer"],
-            env=own | variables(plane, job, models, work) | settings,
+            env=bare_environment() | variables(plane, job, models, work) | settings,
             stdout=output,
             stderr=output,
         )

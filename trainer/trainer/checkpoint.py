@@ -66,6 +66,11 @@ def folder_name(step: int) -> str:
     return f"step-{step:06d}"
 
 
+def step_of(folder: Path) -> int:
+    """The step of a checkpoint's folder, the inverse of folder_name. Raises ValueError for another folder."""
+    return int(folder.name.removeprefix("step-"))
+
+
 def pins(job: Job, image_digest: str | None, optimizer: str) -> dict[str, Any]:
     """What must be the same for a resumed run to be the same run."""
     chosen = json.dumps(vars(job.hyperparameters), sort_keys=True, default=list)
@@ -161,7 +166,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     """Check every file against the manifest. Raises CheckpointDamagedError."""
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-        step = int(folder.name.removeprefix("step-"))
+        step = step_of(folder)
         files = [describe(folder / name) for name in sorted([*manifest, MANIFEST_FILE])]
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointDamagedError(f"{folder.name} cannot be read: {error}") from error

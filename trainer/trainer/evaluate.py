@@ -60,8 +60,8 @@ def validation_slice(prepared: Prepared, limit: int | None) -> tuple[list[Exampl
     """The examples of the first `limit` validation conversations, and those conversations beside them."""
     if limit is None:
         return prepared.validation, prepared.validation_conversations
-    lines = list(dict.fromkeys(example.line for example in prepared.validation))[:limit]
-    end = sum(example.line in set(lines) for example in prepared.validation)
+    lines = set(list(dict.fromkeys(example.line for example in prepared.validation))[:limit])
+    end = sum(example.line in lines for example in prepared.validation)
     return prepared.validation[:end], prepared.validation_conversations[:end]
 
 

@@ -15,6 +15,7 @@ from trainer.merge import Merged
 from trainer.model import Loaded
 from trainer.progress import Progress
 from trainer.resources import Machine
+from trainer.template import reads_clock
 from trainer.upload import StoredFile, describe
 
 SUMS_FILE = "SHA256SUMS"
@@ -110,7 +111,7 @@ def export_rest(
     """Write tokenizer, chat template, card, summary, every row's losses and SHA256SUMS beside the adapter; returns
     all files but the adapter's. The sums cover the merged model as well."""
     loaded.tokenizer.save_pretrained(folder)
-    dated = "strftime_now" in str(loaded.tokenizer.chat_template)
+    dated = reads_clock(str(loaded.tokenizer.chat_template))
     (folder / "README.md").write_text(model_card(job, prepared, summary, merged, dated), encoding="utf-8")
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / SUMMARY_FILE).write_text(text, encoding="utf-8")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from trainer import batches, checkpoint, events
@@ -20,7 +18,7 @@ from trainer.evidence import Evidence, known_losses
 from trainer.model import Loaded
 from trainer.progress import Progress
 from trainer.report import Hello
-from trainer.state import RandomState, capture_random
+from trainer.state import RandomState, capture_random, seed_random
 from trainer.upload import NotStoredError, Transfers, describe
 
 
@@ -83,9 +81,7 @@ def plan_progress(job: Job, prepared: Prepared) -> Progress:
 def _from_the_beginning(job: Job, prepared: Prepared, loaded: Loaded) -> Start:
     progress = plan_progress(job, prepared)
     progress.micro_batch, progress.packed = loaded.batch.micro_batch, loaded.packed
-    torch.manual_seed(job.seed)
-    random.seed(job.seed)
-    np.random.seed(job.seed % 2**32)
+    seed_random(job.seed)
     return Start(progress, capture_random(), None, None)
 
 
@@ -98,7 +94,10 @@ def _candidates(
         path for path in folder.parent.glob("*/checkpoints") if path.parent.parent.name == job.job_id
     )
     roots = [folder / "checkpoints", *(path for path in neighbours if path.parent != folder)]
-    local = [_Candidate(_step(path), False, _here(path)) for path in checkpoint.local_checkpoints(roots)]
+    local = [
+        _Candidate(checkpoint.step_of(path), False, _here(path))
+        for path in checkpoint.local_checkpoints(roots)
+    ]
     stored = [
         _Candidate(int(offer["step"]), True, _fetching(offer, folder / "checkpoints", transfers, say))
         for offer in hello.checkpoints
@@ -154,7 +153,3 @@ def _warn(say: events.Say, step: int, reason: str, left: list[_Candidate]) -> No
     then = f"Trying the one at step {left[0].step}." if left else "Training starts again from step 0."
     message = f"The checkpoint at step {step} cannot be used: {reason}. {then}"
     say(events.note("warning", message, "checkpoint_unusable", step=step), True)
-
-
-def _step(folder: Path) -> int:
-    return int(folder.name.removeprefix("step-"))

@@ -25,14 +25,18 @@ class TurnLeftOutError(Exception):
         self.role = role
 
 
+def reads_clock(source: str) -> bool:
+    """Whether a template writes today's date by itself."""
+    return _CLOCK in source
+
+
 class ChatTemplate:
     """A tokenizer's template. Rendering raises jinja2's TemplateError where the template refuses."""
 
     def __init__(self, tokenizer: Any, source: str) -> None:
         self._tokenizer = tokenizer
-        self.reads_clock = _CLOCK in source
         self._arguments: dict[str, Any] = {"date_string": DATE_STRING}
-        if self.reads_clock:
+        if reads_clock(source):
             self._arguments["chat_template"] = _without_clock(source)
         self._complete: set[tuple[Any, ...]] = set()
 

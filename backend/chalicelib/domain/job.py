@@ -160,6 +160,11 @@ class Job:
     def end_sentence(self) -> str:
         return "" if self.end_reason is None else end_reasons.sentence(self.end_reason, self.end_detail)
 
+    @property
+    def kept_checkpoints(self) -> tuple[Checkpoint, ...]:
+        """What a run may continue from, newest first."""
+        return (*((self.checkpoint,) if self.checkpoint else ()), *self.earlier_checkpoints)
+
     def may_be_changed_by(self, user: User) -> bool:
         return user.id == self.created_by.id or user.role.covers(Role.MANAGER)
 
@@ -212,8 +217,7 @@ def enter_stage(job: Job, stage: Stage, now: datetime) -> Job:
 def keep_checkpoint(job: Job, newest: Checkpoint, now: datetime) -> Job:
     """A newer verified checkpoint. Those of its step and beyond were left behind by a run that fell back to before
     them."""
-    known = (*((job.checkpoint,) if job.checkpoint else ()), *job.earlier_checkpoints)
-    earlier = tuple(each for each in known if each.step < newest.step)[:EARLIER_CHECKPOINTS]
+    earlier = tuple(each for each in job.kept_checkpoints if each.step < newest.step)[:EARLIER_CHECKPOINTS]
     return replace(job, checkpoint=newest, earlier_checkpoints=earlier, changed_at=now)
 
 

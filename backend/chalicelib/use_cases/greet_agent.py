@@ -75,7 +75,7 @@ def _reported_losses(job: Job, progress: ProgressStore) -> list[list[float]]:
     A checkpoint is announced after its upload, when later steps were reported already; they were not before the
     checkpoint before it was announced. So that one's revision says from where to read.
     """
-    kept = (*([job.checkpoint] if job.checkpoint else []), *job.earlier_checkpoints)
+    kept = job.kept_checkpoints
     after = kept[1].revision if len(kept) > 1 else 0
     known: dict[int, float] = {}
     for block in progress.blocks(job.id, after):

@@ -54,7 +54,7 @@ def _key(job: Job, name: str) -> str:
     if name == "dataset":
         return job.dataset.key
     *folder, file = name.removeprefix("checkpoint/").split("/")
-    offered = [*([job.checkpoint] if job.checkpoint else []), *job.earlier_checkpoints]
+    offered = job.kept_checkpoints
     if not folder:
         offered = offered[:1]
     for checkpoint in offered:

@@ -12,6 +12,7 @@ from chalicelib import bootstrap, telling
 from chalicelib.observed import count, observed
 from chalicelib.settings import settings
 from chalicelib.storage_events import check
+from chalicelib.use_cases.expire_pauses import expire_pauses
 from chalicelib.use_cases.expire_uploads import expire_uploads
 from chalicelib.use_cases.poll_pod import DOOR
 from chalicelib.use_cases.refresh_catalog import refresh_catalog
@@ -50,8 +51,20 @@ def sweep(event: dict[str, Any], context: Any) -> Any:
         )
     )
     count("LeakedPods", len(swept.leaked_pods))
+    _expire_pauses(now)
     telling.dispatch(now)
     return asdict(swept)
+
+
+def _expire_pauses(now: datetime) -> None:
+    expire_pauses(
+        jobs=bootstrap.jobs(),
+        progress=bootstrap.progress(),
+        documents=bootstrap.documents(),
+        files=bootstrap.files(),
+        tell=telling.teller(now),
+        now=now,
+    )
 
 
 def _try_the_door(now: datetime) -> None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-# Seconds. Every wait of the state machine and every threshold of the lifecycle; tests pass shorter ones.
+# Seconds, but for the last. Every wait of the state machine and every threshold of the lifecycle; tests pass shorter
+# ones.
 DEFAULT_TIMINGS: Mapping[str, float] = {
-    "agent_poll_seconds": 60,  # how often a pod that has not called home is looked at
+    "agent_poll_seconds": 40,  # how often a pod that has not called home is looked at
     "provisioning_deadline_seconds": 1200,
     "heartbeat_seconds": 30,  # silence after which the pod is polled
     "silent_pod_deadline_seconds": 300,  # RUNNING but silent this long: replaced
@@ -29,6 +30,7 @@ DEFAULT_TIMINGS: Mapping[str, float] = {
     "watched_interval_seconds": 5,
     "dead_man_seconds": 900,
     "checkpoint_every_seconds": 300,
+    "most_recoveries": 3,  # of pods that were lost, in one go; resuming starts anew
 }
 
 

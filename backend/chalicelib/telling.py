@@ -50,6 +50,7 @@ def dispatch(now: datetime) -> list[str]:
             workflow=bootstrap.workflow(),
             timings=settings().timings,
             limit=concurrency_limit(),
+            documents=bootstrap.documents(),
             now=now,
         )
     except Exception:
@@ -69,6 +70,7 @@ def books(now: datetime) -> Books:
         attempts=bootstrap.attempts(),
         terminations=bootstrap.terminations(),
         costs=bootstrap.costs(),
+        files=bootstrap.files(),
         tell=teller(now),
     )
 

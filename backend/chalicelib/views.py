@@ -8,76 +8,20 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from chalicelib import views_stages
+from chalicelib import views_pause, views_stages
 from chalicelib.domain import certificate, end_reasons
 from chalicelib.domain.attempt import Attempt, AttemptStatus
 from chalicelib.domain.catalogue import reason_label
 from chalicelib.domain.gpu import Tier
-from chalicelib.domain.job import ACTIVE, CANCELLABLE, DELETABLE, Job, JobStatus
+from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.person import Person
 from chalicelib.domain.progress import LogEvent, Progress
 from chalicelib.views_catalog import configuration_json, estimate_json, iso, usd
-
-_BADGES: dict[JobStatus, tuple[str, str, bool]] = {
-    JobStatus.PENDING_CONFIGURATION: ("Draft", "neutral", False),
-    JobStatus.QUEUED: ("Queued", "queued", False),
-    JobStatus.PROVISIONING: ("Provisioning", "provisioning", True),
-    JobStatus.RUNNING: ("Running", "running", True),
-    JobStatus.RECOVERING: ("Recovering", "warning", True),
-    JobStatus.PAUSING: ("Pausing", "paused", True),
-    JobStatus.PAUSED: ("Paused", "paused", False),
-    JobStatus.CANCELLING: ("Cancelling", "cancelled", True),
-    JobStatus.CANCELLED: ("Cancelled", "cancelled", False),
-    JobStatus.COMPLETED: ("Completed", "completed", False),
-    JobStatus.FAILED: ("Failed", "failed", False),
-}
-_STAGE_LABELS = {name: label for name, label, _, _ in views_stages.STAGES}
+from chalicelib.views_status import allowed_actions, badge, status_sentence
 
 
 def person_json(person: Person) -> dict[str, Any]:
     return {"id": person.id, "name": person.name, "email": person.email, "role": person.role}
-
-
-def badge(job: Job) -> dict[str, Any]:
-    label, tone, pulsing = _BADGES[job.status]
-    if job.status is JobStatus.RUNNING and job.stage is not None:
-        label = _STAGE_LABELS[job.stage.value]
-        tone = "running" if job.stage.value == "training" else "provisioning"
-    return {"label": label, "tone": tone, "pulsing": pulsing}
-
-
-def allowed_actions(job: Job) -> list[str]:
-    actions = []
-    if job.status is JobStatus.PENDING_CONFIGURATION:
-        actions += ["start", "edit"]
-    if job.status in CANCELLABLE:
-        actions.append("cancel")
-    if job.status in DELETABLE and not job.cleanup_pending:
-        actions.append("delete")
-    return [*actions, "edit_metadata"]
-
-
-def status_sentence(job: Job, row: Progress) -> str:
-    """One sentence: where the job stands, or why it ended."""
-    if job.cancellation is not None and job.status in {JobStatus.CANCELLED, JobStatus.CANCELLING}:
-        label = reason_label(job.cancellation.reason) or job.cancellation.reason
-        who = f"Cancelled by {job.cancellation.requested_by.name}: {label}."
-        return who + (" GPU cleanup pending." if job.cleanup_pending else "")
-    if job.is_final:
-        return job.end_sentence
-    sentences = {
-        JobStatus.PENDING_CONFIGURATION: "A draft: nothing is billed until it is started.",
-        JobStatus.QUEUED: "Waiting for a free slot."
-        if job.not_before is None
-        else "No GPU was available; trying again soon.",
-        JobStatus.PROVISIONING: "Provisioning GPU... Estimated time: 2-5 minutes",
-        JobStatus.RECOVERING: "Recovering from checkpoint..." if job.checkpoint else "Recovering...",
-        JobStatus.PAUSING: "Saving a checkpoint before the GPU is released...",
-        JobStatus.PAUSED: "Paused. No GPU is billed.",
-    }
-    if job.status in sentences:
-        return sentences[job.status]
-    return views_stages.progress_json(job, row, job.changed_at)["message"] or "Starting the trainer..."
 
 
 def job_view(job: Job, row: Progress | None, attempts: Sequence[Attempt], now: datetime) -> dict[str, Any]:
@@ -104,6 +48,9 @@ def job_view(job: Job, row: Progress | None, attempts: Sequence[Attempt], now: d
         "stages": views_stages.stages_json(job, row),
         "latest_metrics": views_stages.latest_json(row),
         "cost": cost_json(job, attempts, row, now),
+        "times": views_pause.times_json(job, now),
+        "pause": views_pause.pause_json(job, row),
+        "history": views_pause.history_json(job),
         "attempts": [_attempt(attempt, now) for attempt in attempts],
         "checkpoint": None
         if job.checkpoint is None

@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.domain import end_reasons
 from chalicelib.domain.job import Job, JobStatus
+from chalicelib.domain.pause import paused_seconds
 from chalicelib.domain.progress import Progress, StageRecord
 from chalicelib.views_catalog import iso
 
@@ -42,7 +43,7 @@ def _stage(job: Job, row: Progress, name: str, label: str, weight: int, usual: s
         state = "failed" if job.status is JobStatus.FAILED else "stopped"
     progress, message = record.progress, record.message
     if name == "training" and state == "active":
-        total = _total_steps(job, row)
+        total = total_steps(job, row)
         progress = min(1.0, row.step / total) if total else 0.0
         message = training_sentence(job, row)
     # A few words: the stage shows them as "Failed: Out of Memory".
@@ -80,7 +81,7 @@ def _training_estimate(job: Job) -> str | None:
 
 def training_sentence(job: Job, row: Progress) -> str:
     """`Training epoch 2/3 - Step 520/942... Loss: 0.3420 (↓ improving)`"""
-    total = _total_steps(job, row)
+    total = total_steps(job, row)
     epochs = int((row.plan or {}).get("epochs") or job.configuration.hyperparameters.epochs)
     epoch = min(epochs, max(1, int(row.epoch) + (0 if row.epoch == int(row.epoch) and row.epoch > 0 else 1)))
     sentence = f"Training epoch {epoch}/{epochs} - Step {row.step:,}/{total:,}..."
@@ -96,16 +97,15 @@ def _trend(loss: float, before: float | None) -> str:
     return "↓ improving" if loss < before else "↑ increasing"
 
 
-def _total_steps(job: Job, row: Progress) -> int:
+def total_steps(job: Job, row: Progress) -> int:
     planned = (row.plan or {}).get("total_steps")
     return int(planned or (job.estimate.total_steps if job.estimate else 0))
 
 
 def progress_json(job: Job, row: Progress, now: datetime) -> dict[str, Any]:
-    total = _total_steps(job, row)
+    total = total_steps(job, row)
     hourly = steps_per_hour(row)
     done = job.status is JobStatus.COMPLETED
-    ended = job.ended_at or now
     remaining = None
     if hourly and not job.is_final and row.stages.get("training", StageRecord()).state == "active":
         remaining = round(max(0, total - row.step) * 3600 / hourly) + 60
@@ -115,11 +115,19 @@ def progress_json(job: Job, row: Progress, now: datetime) -> dict[str, Any]:
         "total_steps": total,
         "epoch": round(row.epoch, 2),
         "epochs": int((row.plan or {}).get("epochs") or job.configuration.hyperparameters.epochs),
-        "elapsed_seconds": round((ended - job.started_at).total_seconds()) if job.started_at else 0,
+        "elapsed_seconds": _active_seconds(job, now),
         "remaining_seconds": remaining,
         "steps_per_hour": hourly,
         "message": _message(job, row),
     }
+
+
+def _active_seconds(job: Job, now: datetime) -> int:
+    """Since the first start, without the time it was paused."""
+    if job.started_at is None:
+        return 0
+    until = job.ended_at or now
+    return round((until - job.started_at).total_seconds() - paused_seconds(job.pauses, until))
 
 
 def steps_per_hour(row: Progress) -> float | None:

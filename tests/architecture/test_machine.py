@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from chalicelib.domain.job import JobStatus
 
+from infrastructure import state_diagram
 from tests.architecture import machine as rules
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,3 +95,10 @@ def test_the_lifecycle_page_names_every_state_and_status(machine: dict[str, Any]
 def test_a_word_that_only_occurs_inside_another_is_unmentioned() -> None:
     assert rules.unmentioned({"running", "PollPod"}, "rerunning, PollPods") == ["PollPod", "running"]
     assert rules.unmentioned({"running", "PollPod"}, "`running` by PollPod.") == []
+
+
+def test_the_diagram_of_the_lifecycle_page_is_that_of_the_machine(machine: dict[str, Any]) -> None:
+    page = state_diagram.PAGE.read_text(encoding="utf-8")
+    assert state_diagram.with_diagram(page, state_diagram.flowchart(machine)) == page
+    del machine["States"]["BackOff"]
+    assert state_diagram.with_diagram(page, state_diagram.flowchart(machine)) != page

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chalicelib import views
+from chalicelib import views, views_status
 from chalicelib.domain import errors
 from chalicelib.domain.catalogue import CANCELLATION_REASONS
 from chalicelib.domain.end_reasons import EndReason, status_of
@@ -65,11 +65,13 @@ def test_the_jobs_in_the_examples_are_in_states_that_exist() -> None:
         assert job["is_final"] == (status in {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
         if job["end_reason"] is not None:
             assert status_of(EndReason(job["end_reason"])) == status
-        assert set(job["allowed_actions"]) <= {"start", "edit", "cancel", "delete", "edit_metadata"}
+        assert set(job["allowed_actions"]) <= {
+            *("start", "edit", "pause", "resume", "cancel", "delete", "edit_metadata")
+        }
 
 
 def test_the_badges_of_the_examples_are_badges_a_job_can_have() -> None:
-    tones = {tone for _, tone, _ in views._BADGES.values()}
+    tones = {tone for _, tone, _ in views_status._BADGES.values()}
     assert {job["badge"]["tone"] for job in _jobs()} <= tones
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.domain.attempt import total_usd
 from chalicelib.use_cases.again import change_job
 from chalicelib.use_cases.await_stage import await_stage
 from chalicelib.use_cases.collect_artifacts import collect_artifacts
@@ -13,7 +14,6 @@ from chalicelib.use_cases.dispatch_queue import dispatch_queue
 from chalicelib.use_cases.poll_pod import poll_pod
 from chalicelib.use_cases.prepare_recovery import prepare_recovery
 from chalicelib.use_cases.provision_pod import provision_pod
-from chalicelib.use_cases.settle_job import total_usd
 from chalicelib.use_cases.terminate_pod import terminate_pod
 
 from tests.lifecycle.machine import Lambda
@@ -113,6 +113,11 @@ def _collect_artifacts(world: World, event: dict[str, Any]) -> Any:
 def _settle_job(world: World, event: dict[str, Any]) -> Any:
     outcome = world.settle(event["job_id"], event["run"])
     dispatch_queue(
-        jobs=world.jobs, workflow=world.machine, timings=world.timings, limit=world.limit, now=world.clock.now
+        jobs=world.jobs,
+        workflow=world.machine,
+        timings=world.timings,
+        limit=world.limit,
+        documents=world.documents,
+        now=world.clock.now,
     )
     return outcome

@@ -111,7 +111,7 @@ def test_a_stage_that_takes_longer_than_its_deadline_ends_the_run() -> None:
 def test_a_pause_waits_for_its_checkpoint_and_frees_gpu_and_slot() -> None:
     world = World()
     job_id = world.running()
-    trainer = Trainer(world, job_id).through("model_loading").train(1, 8)
+    trainer = Trainer(world, job_id).through("model_loading").stage("training", "active").train(1, 8)
     world.pause(job_id)
     assert world.state(job_id) == "AwaitCheckpoint"
     assert trainer.send().command == "pause"
@@ -129,7 +129,7 @@ def test_a_pause_waits_for_its_checkpoint_and_frees_gpu_and_slot() -> None:
 def test_settling_a_paused_run_once_more_leaves_it_paused() -> None:
     world = World()
     job_id = world.running()
-    trainer = Trainer(world, job_id).through("model_loading")
+    trainer = Trainer(world, job_id).through("model_loading").stage("training", "active")
     world.pause(job_id)
     trainer.stopping("paused")
     world.settle(job_id, 1)
@@ -139,7 +139,7 @@ def test_settling_a_paused_run_once_more_leaves_it_paused() -> None:
 def test_a_pause_whose_checkpoint_never_comes_ends_at_its_deadline() -> None:
     world = World()
     job_id = world.running()
-    trainer = Trainer(world, job_id).through("model_loading")
+    trainer = Trainer(world, job_id).through("model_loading").stage("training", "active")
     world.pause(job_id)
     for _ in range(39):
         world.machine.advance(15)
@@ -152,7 +152,7 @@ def test_a_pause_whose_checkpoint_never_comes_ends_at_its_deadline() -> None:
 def test_a_cancel_beats_a_pause() -> None:
     world = World()
     job_id = world.running()
-    Trainer(world, job_id).through("model_loading")
+    Trainer(world, job_id).through("model_loading").stage("training", "active")
     world.pause(job_id)
     world.cancel(job_id)
     assert world.job(job_id).status is JobStatus.CANCELLED
@@ -161,7 +161,7 @@ def test_a_cancel_beats_a_pause() -> None:
 def test_a_paused_job_whose_pod_outlives_its_deletion_stays_paused() -> None:
     world = World()
     job_id = world.running()
-    trainer = Trainer(world, job_id).through("model_loading")
+    trainer = Trainer(world, job_id).through("model_loading").stage("training", "active")
     world.cloud.ignore_deletes = 30
     world.pause(job_id)
     trainer.stopping("paused")

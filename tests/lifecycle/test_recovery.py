@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from chalicelib.domain.errors import StaleAttempt, ValidationFailed
@@ -88,18 +89,57 @@ def test_a_new_pod_is_offered_the_checkpoints_before_the_newest_and_what_was_rep
     assert [each.step for each in job.earlier_checkpoints] == [15, 10]
 
 
-def test_a_resumed_run_stays_on_the_same_gpu_type() -> None:
+def test_a_resumed_run_takes_another_gpu_type_only_when_its_own_cannot_be_had() -> None:
+    world = World()
+    job_id = world.running()
+    Trainer(world, job_id).through("model_loading").checkpoint(10)
+    mine = world.cloud.offers[0]
+    world.cloud.without_capacity = {(mine.gpu_id, tier) for tier in mine.max_count}
+    _lose(world, job_id)
+
+    calls = world.cloud.create_calls[1:]
+    assert [call.gpu_id for call in calls[:-1]] == [mine.gpu_id] * (len(calls) - 1)
+    assert calls[0].data_center_ids == ()  # the only data centre known is the one to be avoided
+    assert world.attempt(job_id).gpu_id == calls[-1].gpu_id != mine.gpu_id
+    assert Trainer(world, job_id).hello().reply["checkpoint"]["step"] == 10
+
+
+def test_a_resumed_run_without_any_gpu_waits_in_the_queue_with_what_it_has() -> None:
     world = World()
     job_id = world.running()
     Trainer(world, job_id).through("model_loading").checkpoint(10)
     world.cloud.without_capacity = {
-        (world.cloud.offers[0].gpu_id, tier) for tier in world.cloud.offers[0].max_count
+        (offer.gpu_id, tier) for offer in world.cloud.offers for tier in offer.max_count
     }
     _lose(world, job_id)
 
-    assert {call.gpu_id for call in world.cloud.create_calls} == {world.cloud.offers[0].gpu_id}
     assert world.job(job_id).status is JobStatus.QUEUED
     assert world.job(job_id).cost_usd == world.attempts.rows[(job_id, 1)].cost_usd(world.clock.now) > 0
+
+
+def test_a_lost_pod_s_data_centre_is_tried_last() -> None:
+    world = World()
+    mine = replace(world.cloud.offers[0], data_center_ids=("US-KS-2", "EU-RO-1"))
+    world.cloud.offers = (mine, *world.cloud.offers[1:])
+    job_id = world.running()
+    Trainer(world, job_id).through("model_loading").checkpoint(10)
+    _lose(world, job_id)
+    assert world.cloud.create_calls[-1].data_center_ids == ("EU-RO-1",)
+
+
+def test_a_notice_that_the_machine_is_taken_away_is_acted_on_at_once() -> None:
+    world = World()
+    job_id = world.running()
+    trainer = Trainer(world, job_id).through("model_loading").stage("training", "active").train(1, 9)
+    trainer.stopping("sigterm")
+    assert (world.state(job_id), world.job(job_id).status) == ("BackOff", JobStatus.RECOVERING)
+    # It has its last seconds to store what it can, and is believed.
+    trainer.checkpoint(9, "terminating")
+    world.cloud.vanish(trainer.pod_id)
+    world.machine.advance(6)
+    new = Trainer(world, job_id).hello()
+    assert (new.attempt, new.reply["checkpoint"]["step"]) == (2, 9)
+    assert world.job(job_id).recoveries == 1
 
 
 def test_the_fourth_loss_is_one_too_many() -> None:

@@ -16,12 +16,13 @@ from chalicelib.domain.errors import AppError
 from chalicelib.domain.gpu import Pod, Tier
 from chalicelib.domain.identity import User
 from chalicelib.domain.job import Job
-from chalicelib.domain.progress import Intent, Progress, stronger
+from chalicelib.domain.progress import Progress
 from chalicelib.settings import DEFAULT_TIMINGS
-from chalicelib.use_cases.again import change_job, change_progress, the_job
+from chalicelib.use_cases.again import the_job
 from chalicelib.use_cases.cancel_job import cancel_job
 from chalicelib.use_cases.dispatch_queue import dispatch_queue
-from chalicelib.use_cases.evaluate_wait import evaluate_wait
+from chalicelib.use_cases.expire_pauses import expire_pauses
+from chalicelib.use_cases.pause_job import pause_job
 from chalicelib.use_cases.provision_pod import Desk, Landlord
 from chalicelib.use_cases.record_events import Inbox
 from chalicelib.use_cases.settle_job import Books, settle_job
@@ -95,7 +96,12 @@ class World:
 
     def dispatch(self) -> list[str]:
         started = dispatch_queue(
-            jobs=self.jobs, workflow=self.machine, timings=self.timings, limit=self.limit, now=self.clock.now
+            jobs=self.jobs,
+            workflow=self.machine,
+            timings=self.timings,
+            limit=self.limit,
+            documents=self.documents,
+            now=self.clock.now,
         )
         self.machine.work()
         return started
@@ -123,21 +129,28 @@ class World:
         self.machine.work()
         return job
 
-    def pause(self, job_id: str) -> None:
-        """The intent, as whoever may pause a job writes it: the job first, then the wait's row."""
-        now = self.clock.now
-        change_job(
-            self.jobs,
+    def pause(self, job_id: str, user: User = DANA) -> Job:
+        job = pause_job(
             job_id,
-            lambda before: replace(before, status=transitions.JobStatus.PAUSING, changed_at=now),
+            user=user,
+            jobs=self.jobs,
+            progress=self.progress,
+            workflow=self.machine,
+            audit=self.audit,
+            now=self.clock.now,
         )
-        row = change_progress(
-            self.progress,
-            job_id,
-            lambda before: replace(before, intent=stronger(before.intent, Intent.PAUSE)),
-        )
-        evaluate_wait(row, workflow=self.machine, now=now, heartbeat=False)
         self.machine.work()
+        return job
+
+    def expire_pauses(self) -> list[str]:
+        return expire_pauses(
+            jobs=self.jobs,
+            progress=self.progress,
+            documents=self.documents,
+            files=self.files,
+            tell=self.tell,
+            now=self.clock.now,
+        )
 
     def sweep(self) -> Swept:
         swept = sweep_pods(self.broom())
@@ -205,7 +218,9 @@ class World:
         )
 
     def books(self) -> Books:
-        return Books(self.jobs, self.progress, self.attempts, self.terminations, self.costs, self.tell)
+        return Books(
+            self.jobs, self.progress, self.attempts, self.terminations, self.costs, self.files, self.tell
+        )
 
     def settle(self, job_id: str, run: int) -> dict[str, Any]:
         return settle_job(job_id, run, books=self.books(), timings=self.timings, now=self.clock.now)
@@ -234,6 +249,8 @@ class World:
             self.clock,
             lambda: f"{next(self._fences):08x}",
             lambda seconds: (self.clock.advance(seconds), None)[1],
+            self.documents,
+            self.notifier,
         )
 
     def landlord(self) -> Landlord:

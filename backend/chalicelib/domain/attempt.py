@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -114,3 +115,8 @@ def finish(attempt: Attempt, why: str, now: datetime) -> Attempt:
     if attempt.status is AttemptStatus.ENDED:
         return attempt
     return replace(attempt, status=AttemptStatus.ENDED, ended_at=now, end=why)
+
+
+def total_usd(attempts: Iterable[Attempt], now: datetime) -> Decimal:
+    """What the attempts cost together, those still at work up to now."""
+    return sum((attempt.cost_usd(now) for attempt in attempts), Decimal(0))

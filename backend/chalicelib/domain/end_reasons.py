@@ -10,6 +10,7 @@ from enum import StrEnum
 class EndReason(StrEnum):
     COMPLETED = "completed"
     USER_CANCELLED = "user_cancelled"
+    PAUSE_EXPIRED = "pause_expired"
     SPEND_CAP = "spend_cap"
     HARD_CAP = "hard_cap"
     OUT_OF_MEMORY = "out_of_memory"
@@ -25,6 +26,7 @@ class EndReason(StrEnum):
     NO_CAPACITY = "no_capacity"
     PROVIDER_REFUSED = "provider_refused"
     PROVIDER_BALANCE = "provider_balance"
+    CANNOT_START = "cannot_start"
     AGENT_SILENT = "agent_silent"
     DEADLINE_PASSED = "deadline_passed"
     ARTIFACTS_INCOMPLETE = "artifacts_incomplete"
@@ -43,6 +45,11 @@ _TABLE: Mapping[EndReason, _Row] = {
         "completed", "Completed", "Training completed; the adapter is ready to download."
     ),
     EndReason.USER_CANCELLED: _Row("cancelled", "Cancelled", "Cancelled on request."),
+    EndReason.PAUSE_EXPIRED: _Row(
+        "cancelled",
+        "Paused too long",
+        "Paused for longer than checkpoints are kept, so the job can no longer be resumed.",
+    ),
     EndReason.SPEND_CAP: _Row(
         "completed",
         "Stopped at the spend cap",
@@ -110,6 +117,9 @@ _TABLE: Mapping[EndReason, _Row] = {
         "Provider account out of funds",
         "The GPU provider's account is out of funds. Add funds, then start again.",
     ),
+    EndReason.CANNOT_START: _Row(
+        "failed", "Trainer cannot start", "The trainer's image cannot be started on a rented machine."
+    ),
     EndReason.AGENT_SILENT: _Row(
         "failed", "Trainer silent", "The trainer stopped reporting and could not be brought back."
     ),
@@ -130,6 +140,7 @@ _OF_ERROR: Mapping[str, EndReason] = {
     "JobCancelled": EndReason.USER_CANCELLED,
     "HardCapReached": EndReason.HARD_CAP,
     "PodLostTooOften": EndReason.PROVIDER_LOST,
+    "PodCannotStart": EndReason.CANNOT_START,
     "NoCapacity": EndReason.NO_CAPACITY,
     "DeadlinePassed": EndReason.DEADLINE_PASSED,
     "States.Timeout": EndReason.DEADLINE_PASSED,

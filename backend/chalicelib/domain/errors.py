@@ -174,6 +174,24 @@ class PauseRequested(RunEnded):
     code = "pause_requested"
 
 
+class PodInterrupted(RunEnded):
+    """The provider told the pod that it takes it away: recovered at once, without waiting for silence."""
+
+    code = "pod_interrupted"
+
+
+class PodCannotStart(RunEnded):
+    """The provider's log says that no machine will ever start this pod."""
+
+    code = "pod_cannot_start"
+
+
+class TrainingFinished(RunEnded):
+    """The trainer was done before it heard of the pause."""
+
+    code = "training_finished"
+
+
 class HardCapReached(RunEnded):
     """The spend cap itself is reached: no more second is bought."""
 

@@ -13,6 +13,7 @@ from chalicelib.domain.end_reasons import EndReason
 from chalicelib.domain.errors import WrongStatus
 from chalicelib.domain.estimate import Estimate
 from chalicelib.domain.identity import Role, User
+from chalicelib.domain.pause import Pause
 from chalicelib.domain.person import Person
 
 
@@ -134,9 +135,12 @@ class Job:
     run: int = 0
     attempt: int = 0
     recoveries: int = 0
+    pauses: tuple[Pause, ...] = ()
     queued_at: datetime | None = None
     not_before: datetime | None = None
     capacity_misses: int = 0
+    # What a queued job waits for besides a slot: "capacity" or "account".
+    held_by: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     stage: Stage | None = None
@@ -159,6 +163,11 @@ class Job:
     @property
     def end_sentence(self) -> str:
         return "" if self.end_reason is None else end_reasons.sentence(self.end_reason, self.end_detail)
+
+    @property
+    def paused_at(self) -> datetime | None:
+        """When the newest pause left it without a GPU."""
+        return self.pauses[-1].paused_at if self.pauses else None
 
     @property
     def kept_checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -187,8 +196,18 @@ def claim(job: Job, now: datetime) -> Job:
     """The dispatcher takes it: a new run, which holds a slot."""
     if job.status is not JobStatus.QUEUED:
         raise _refuse(job, "claimed")
+    pauses = job.pauses
+    if pauses and pauses[-1].over_at is None:
+        pauses = (*pauses[:-1], replace(pauses[-1], over_at=now))
     return replace(
-        job, status=JobStatus.PROVISIONING, run=job.run + 1, not_before=None, ending=None, changed_at=now
+        job,
+        status=JobStatus.PROVISIONING,
+        run=job.run + 1,
+        pauses=pauses,
+        not_before=None,
+        held_by=None,
+        ending=None,
+        changed_at=now,
     )
 
 
@@ -234,20 +253,19 @@ def begin_ending(job: Job, error: str, cause: str, now: datetime) -> Job:
     return replace(job, ending=Ending(error, cause, now), changed_at=now)
 
 
-def requeue(job: Job, not_before: datetime, now: datetime) -> Job:
-    """No GPU was to be had: back to the same place in the queue, not before the given time."""
+def requeue(job: Job, not_before: datetime, now: datetime, *, held_by: str = "capacity") -> Job:
+    """No GPU was to be had: back to the same place in the queue, not before the given time. Waiting for the
+    provider's account to be put right counts as no miss."""
+    missed = 1 if held_by == "capacity" else 0
     return replace(
         job,
         status=JobStatus.QUEUED,
         not_before=not_before,
-        capacity_misses=job.capacity_misses + 1,
+        capacity_misses=job.capacity_misses + missed,
+        held_by=held_by,
         ending=None,
         changed_at=now,
     )
-
-
-def pause(job: Job, now: datetime) -> Job:
-    return replace(job, status=JobStatus.PAUSED, ending=None, changed_at=now)
 
 
 def complete(job: Job, model_id: str, reason: EndReason, cost_usd: Decimal, now: datetime) -> Job:
@@ -273,5 +291,6 @@ def _end(job: Job, status: JobStatus, reason: EndReason, detail: str, now: datet
         end_detail=detail,
         ended_at=now,
         not_before=None,
+        held_by=None,
         changed_at=now,
     )

@@ -51,6 +51,8 @@ class Subject(Protocol):
     @property
     def started_at(self) -> datetime | None: ...
     @property
+    def paused_at(self) -> datetime | None: ...
+    @property
     def ended_at(self) -> datetime | None: ...
     @property
     def cost_usd(self) -> Decimal | None: ...
@@ -72,6 +74,9 @@ KINDS: Mapping[str, _Kind] = {
     "job_started": _Kind("Training Started", Priority.MEDIUM, mailed=False),
     "job_completed": _Kind("Training Completed", Priority.HIGH, mailed=True),
     "job_failed": _Kind("Training Failed", Priority.HIGH, mailed=True),
+    "job_paused": _Kind("Training Paused", Priority.LOW, mailed=False),
+    "pause_ends_soon": _Kind("Paused Training Ends Soon", Priority.HIGH, mailed=True),
+    "pause_ended": _Kind("Paused Training Ended", Priority.MEDIUM, mailed=True),
     "job_cancelled": _Kind("Training Cancelled", Priority.MEDIUM, mailed=False),
     "artifact_ready": _Kind("Model Ready for Download", Priority.HIGH, mailed=True),
 }
@@ -92,6 +97,12 @@ def _message(kind: str, job: Subject, detail: str) -> str:
             return (
                 f"Your training job {what}: {detail or job.end_sentence or 'Training failed on GPU cluster'}"
             )
+        case "job_paused":
+            return "Your training job is paused and no GPU is billed. Resume it from its page"
+        case "pause_ends_soon":
+            return "Your paused training job ends within three days: its checkpoint is kept no longer. Resume it to go on"
+        case "pause_ended":
+            return f"Your training job has ended. {job.end_sentence}"
         case "job_cancelled":
             return "Your training job was cancelled successfully"
         case _:
@@ -129,7 +140,7 @@ def _happened_at(kind: str, job: Subject) -> datetime | None:
         # `started_at` is that of the first run; a later run starts after it was queued again.
         times = [at for at in (job.started_at, job.queued_at) if at is not None]
         return max(times, default=None)
-    return job.ended_at
+    return job.paused_at if kind in {"job_paused", "pause_ends_soon"} else job.ended_at
 
 
 def _id_of(kind: str, job: Subject, at: datetime) -> str:

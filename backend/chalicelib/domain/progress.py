@@ -22,6 +22,9 @@ class Reached(IntEnum):
     FINALIZATION = 5
 
 
+# Code of the trainer's last words when the provider ends its machine.
+TAKEN_AWAY = "sigterm"
+
 # Name of the Await state -> what ends it.
 AWAITED: Mapping[str, Reached] = {
     "AwaitAgent": Reached.AGENT,
@@ -101,6 +104,9 @@ class Progress:
     incarnation: int = 0
     # Processes of this attempt that said hello, newest last.
     processes: tuple[str, ...] = ()
+    # How many of them ended without a word since the last one that got a step further, and that step.
+    silent_ends: int = 0
+    step_at_hello: int = 0
     next_sequence: int = 0
     # the wait
     token: str | None = None
@@ -149,6 +155,8 @@ def for_new_attempt(progress: Progress, run: int, attempt: int, fence: str) -> P
         fence=fence,
         incarnation=0,
         processes=(),
+        silent_ends=0,
+        step_at_hello=progress.step,
         next_sequence=0,
         reached=Reached.NOTHING,
         deadlines={},
@@ -186,12 +194,28 @@ def decide(progress: Progress, now: datetime) -> Release | None:
     if waiting_for == "BackOff":
         return None
     if waiting_for == "AwaitCheckpoint":
-        return Release(None, "checkpoint stored") if progress.stopping == "paused" else None
+        return _paused(progress, now)
     if progress.reached >= AWAITED[waiting_for]:
         return Release(None, f"reached {progress.reached.name.lower()}")
     if progress.trainer_error is not None:
         return Release("TrainingFailed", str(progress.trainer_error.get("message", "")))
+    if progress.stopping == TAKEN_AWAY:
+        return Release("PodInterrupted", "the provider takes the machine away")
     return _passed_deadline(progress, waiting_for, now)
+
+
+def _paused(progress: Progress, now: datetime) -> Release | None:
+    """The end of the wait for a pause's checkpoint."""
+    if progress.reached is Reached.FINALIZATION:
+        return Release("TrainingFinished", "the result was stored before the pause was heard")
+    if progress.stopping == "paused":
+        return Release(None, "checkpoint stored")
+    if progress.reached < Reached.MODEL_LOADING:
+        return Release(None, "training had not begun on this pod")
+    if progress.trainer_error is not None:
+        return Release(None, "the trainer failed; what was stored before is kept")
+    late = _passed_deadline(progress, "AwaitCheckpoint", now)
+    return Release(None, "no checkpoint in time; the one before is used") if late else None
 
 
 def _stopped_by_intent(progress: Progress, waiting_for: str) -> Release | None:

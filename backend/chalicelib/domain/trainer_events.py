@@ -18,6 +18,7 @@ from chalicelib.domain.progress import STAGE_REACHED, LogEvent, Progress, Reache
 
 _PACE_POINTS = 120
 _PROCESSES_KEPT = 50
+MOST_SILENT_ENDS = 3
 # One write takes so many log lines; the rest of the batch is asked for again by `next_sequence`.
 _MOST_LINES = 80
 _STAGE_ORDER = ("preprocessing", "model_loading", "training", "finalization")
@@ -260,7 +261,7 @@ def greet(progress: Progress, process: str | None, now: datetime) -> Progress:
         if process != seen[-1]:
             raise StaleAttempt("A newer process of this attempt has said hello. Stop.")
         return replace(progress, last_event_at=now)
-    return replace(
+    greeted = replace(
         progress,
         incarnation=progress.incarnation + 1,
         processes=(*seen, process)[-_PROCESSES_KEPT:] if process else seen,
@@ -269,3 +270,20 @@ def greet(progress: Progress, process: str | None, now: datetime) -> Progress:
         reached=max(progress.reached, Reached.AGENT),
         stopping=None,
     )
+    return _count_silent_end(greeted, now) if progress.incarnation else greeted
+
+
+def _count_silent_end(progress: Progress, now: datetime) -> Progress:
+    """The process before this one ended, and the provider started another in its place. That is paid for, so it may
+    not go on for ever: a few in a row that get no further end the run."""
+    further = progress.step > progress.step_at_hello
+    ends = 1 if further else progress.silent_ends + 1
+    progress = replace(progress, silent_ends=ends, step_at_hello=progress.step)
+    if ends <= MOST_SILENT_ENDS or progress.trainer_error is not None:
+        return progress
+    message = (
+        f"The trainer's process ended {ends} times in a row without a word and without getting past step "
+        f"{progress.step}. Often the machine's memory is too small: see the container's log."
+    )
+    error = {"end_reason": "trainer_crashed", "message": message, "step": progress.step, "stack": None}
+    return replace(progress, trainer_error={**error, "at": now.isoformat()})

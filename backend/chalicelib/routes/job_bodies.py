@@ -117,6 +117,18 @@ class CancelBody(Body):
     confirmed: StrictBool
 
 
+class ResumeGpuBody(_Strict):
+    type: Id | None = None
+    tier: Id | None = None
+
+
+class ResumeBody(Body):
+    """All of it may be left out: then the job goes on as it was."""
+
+    gpu: ResumeGpuBody | None = None
+    spend_cap_usd: Money = None
+
+
 class LiveQuery(Query):
     cursor: Annotated[str, Field(max_length=400)] | None = None
 

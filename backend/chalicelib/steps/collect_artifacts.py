@@ -8,10 +8,10 @@ from typing import Any
 from chalice import Blueprint  # type: ignore[attr-defined]
 
 from chalicelib import bootstrap
+from chalicelib.domain.attempt import total_usd
 from chalicelib.observed import observed
 from chalicelib.use_cases.again import change_job, the_job
 from chalicelib.use_cases.collect_artifacts import collect_artifacts
-from chalicelib.use_cases.settle_job import total_usd
 
 bp = Blueprint(__name__)
 

@@ -33,6 +33,8 @@ def desk() -> Desk:
         clock=bootstrap.clock(),
         new_fence=lambda: secrets.token_hex(4),
         sleep=time.sleep,
+        documents=bootstrap.documents(),
+        notifier=bootstrap.notifier(),
     )
 
 

@@ -18,6 +18,7 @@ DEADLINES: Mapping[str, str] = {
     "AwaitModelLoading": "model_loading_deadline_seconds",
     "AwaitTraining": "training_deadline_seconds",
     "AwaitFinalization": "finalization_deadline_seconds",
+    "AwaitCheckpoint": "checkpoint_deadline_seconds",
 }
 
 

@@ -10,17 +10,29 @@ from chalicelib.domain import job as transitions
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.job import Job
 from chalicelib.domain.queue import next_in_line, take
-from chalicelib.ports import JobStore, Workflow
+from chalicelib.ports import JobStore, SettingsStore, Workflow
+from chalicelib.use_cases.admit_starts import admit_starts
 
 _MOST_STARTS = 20
 
 
 def dispatch_queue(
-    *, jobs: JobStore, workflow: Workflow, timings: Mapping[str, float], limit: int, now: datetime
+    *,
+    jobs: JobStore,
+    workflow: Workflow,
+    timings: Mapping[str, float],
+    limit: int,
+    documents: SettingsStore,
+    now: datetime,
 ) -> list[str]:
     """Ids of the jobs that were started. A claim whose execution did not start is repaired by the sweeper."""
     started: list[str] = []
+    most = admit_starts(
+        documents, _MOST_STARTS, lambda: next_in_line(jobs.by_status("queued"), now) is not None, now
+    )
     for _ in range(_MOST_STARTS):
+        if len(started) >= most:
+            break
         try:
             job = _claim_next(jobs, limit, now)
         except StaleWrite:

@@ -8,13 +8,17 @@ from typing import Any
 
 from chalicelib.domain import attempt as attempts_of
 from chalicelib.domain.attempt import Attempt
+from chalicelib.domain.errors import PodCannotStart
 from chalicelib.domain.gpu import Pod
+from chalicelib.domain.pod_logs import look_for_cause
 from chalicelib.domain.progress import Progress
 from chalicelib.ports import AttemptStore, GpuCloud, JobStore, ProgressStore, SettingsStore
 from chalicelib.use_cases.again import the_job
+from chalicelib.use_cases.say import say
 
 DOOR = "door"
 _SECONDS_BETWEEN_LISTS = 3.0
+_LOG_LINES = 20
 
 
 def poll_pod(
@@ -29,7 +33,8 @@ def poll_pod(
     now: datetime,
     sleep: Callable[[float], None],
 ) -> dict[str, Any]:
-    """{pod: alive | lost, why}. Provider errors fly: a failed list proves nothing."""
+    """{pod: alive | lost, why}. Provider errors fly: a failed list proves nothing. PodCannotStart when the
+    provider's log says that no machine will ever start this pod."""
     job = the_job(jobs, job_id)
     attempt = attempts.get(job_id, job.attempt)
     row = progress.get(job_id) or Progress(job_id)
@@ -39,7 +44,38 @@ def poll_pod(
     if pod is not None and pod.is_billed:
         _sample(attempt, pod, attempts, now)
     why = verdict(attempt, pod, row, door_open_since=_door(documents), timings=timings, now=now)
+    if row.hello_at is None and attempt.pod_id is not None and _is_slow(attempt, why, timings, now):
+        why = _explained(attempt, why, cloud, progress, now)
     return {"pod": "lost" if why else "alive", "why": why or "the provider lists it"}
+
+
+def _is_slow(attempt: Attempt, why: str | None, timings: Mapping[str, float], now: datetime) -> bool:
+    """From a quarter of its time on, a pod that has not started is looked into."""
+    quarter = timedelta(seconds=timings["provisioning_deadline_seconds"] / 4)
+    return why is not None or now >= attempt.requested_at + quarter
+
+
+def _explained(
+    attempt: Attempt, why: str | None, cloud: GpuCloud, progress: ProgressStore, now: datetime
+) -> str | None:
+    """Why it counts as lost, after a look into the provider's log, whose last lines go into the event log."""
+    lines = cloud.logs(str(attempt.pod_id), _LOG_LINES)
+    cause = look_for_cause(lines)
+    if cause is None and why is None:
+        return None
+    last = lines[-1] if lines else "the provider's log is empty"
+    said = f"{cause.advice} {cause.line}" if cause else last
+    say(
+        progress,
+        attempt.job_id,
+        now,
+        "warning",
+        f"The GPU did not start: {said}"[:500],
+        {"attempt": attempt.number, "pod_id": attempt.pod_id, "log": list(lines)},
+    )
+    if cause is not None and cause.fatal:
+        raise PodCannotStart(f"{cause.advice} The provider's log says: {cause.line}")
+    return why or f"it cannot start there: {said}"
 
 
 def verdict(

@@ -15,8 +15,6 @@ from chalicelib.ports import AttemptStore, JobStore, ProgressStore
 from chalicelib.use_cases.again import change_job, the_job
 from chalicelib.use_cases.say import say
 
-MAX_RECOVERIES = 3
-
 
 def prepare_recovery(
     job_id: str,
@@ -31,10 +29,9 @@ def prepare_recovery(
     job = _may_recover(the_job(jobs, job_id))
     attempt = attempts.get(job_id, job.attempt)
     counted = attempt is None or attempt.status is AttemptStatus.ENDED
-    if not counted and job.recoveries >= MAX_RECOVERIES:
-        raise PodLostTooOften(
-            f"The GPU was lost {job.recoveries + 1} times; {MAX_RECOVERIES} recoveries are allowed."
-        )
+    most = round(timings["most_recoveries"])
+    if not counted and job.recoveries >= most:
+        raise PodLostTooOften(f"The GPU was lost {job.recoveries + 1} times; {most} recoveries are allowed.")
     if attempt is not None and not counted:
         attempts.save(attempts_of.finish(attempt, "lost", now), expected=attempt)
         change_job(jobs, job_id, lambda before: transitions.begin_recovery(_may_recover(before), now))

@@ -25,6 +25,8 @@ from chalicelib.domain.errors import (
     NoCapacity,
     PauseRequested,
     ProviderAccessDenied,
+    ProviderBalanceTooLow,
+    ProviderKeyRefused,
     ProviderRefusedRequest,
     ProviderReplyLost,
 )
@@ -32,9 +34,11 @@ from chalicelib.domain.gpu import Candidate, GpuOffer, Pod, PodName, PodRequest
 from chalicelib.domain.job import Job, JobStatus
 from chalicelib.domain.job_file import as_webhook_secret, attempt_secret, job_file
 from chalicelib.domain.progress import Intent, Money, Progress, for_new_attempt
-from chalicelib.ports import AttemptStore, GpuCloud, JobStore, ProgressStore
+from chalicelib.ports import AttemptStore, GpuCloud, JobStore, Notifier, ProgressStore, SettingsStore
 from chalicelib.use_cases.again import change_job, change_progress, the_job
+from chalicelib.use_cases.restore_account import restore_account
 from chalicelib.use_cases.say import say
+from chalicelib.use_cases.trip_account import trip_account
 
 NO_CAPACITY = "no_capacity"
 _LOOKS = 3
@@ -66,6 +70,8 @@ class Desk:
     clock: Callable[[], datetime]
     new_fence: Callable[[], str]
     sleep: Callable[[float], None]
+    documents: SettingsStore
+    notifier: Notifier
 
 
 def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> dict[str, Any]:
@@ -81,8 +87,8 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
         current = desk.attempts.get(job_id, job.attempt)
     reuse = current is not None and current.end == NO_CAPACITY
     refusals: list[bool] = []
-    same_gpu_only = job.checkpoint is not None
-    for candidate in candidates(job.configuration.gpu, landlord.offers, same_gpu_only=same_gpu_only):
+    avoided = _lost_in(job, desk) if landlord.network_volume_id is None else frozenset()
+    for candidate in candidates(job.configuration.gpu, landlord.offers, avoid_data_centers=avoided):
         job = _wanted(the_job(desk.jobs, job_id), run)
         _affordable(job, candidate, desk, landlord)
         number = job.attempt if reuse else job.attempt + 1
@@ -96,6 +102,12 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
         # Nobody said "no capacity" and nobody took it: it is the request that is wrong.
         raise ProviderRefusedRequest("The GPU provider refused the request of every candidate.")
     raise NoCapacity("No GPU could be rented now: every candidate is taken.")
+
+
+def _lost_in(job: Job, desk: Desk) -> frozenset[str]:
+    """Data centres where pods of this job were lost. A network volume would pin the job to its own."""
+    attempts = desk.attempts.of_job(job.id) if job.recoveries else ()
+    return frozenset(each.data_center_id for each in attempts if each.end == "lost" and each.data_center_id)
 
 
 def _wanted(job: Job, run: int) -> Job:
@@ -112,8 +124,7 @@ def _affordable(job: Job, candidate: Candidate, desk: Desk, landlord: Landlord) 
     """No pod is rented unless what is left of the cap pays its start-up and a good ending."""
     if job.spend_cap_usd is None:
         return
-    now = desk.clock()
-    spent = sum((attempt.cost_usd(now) for attempt in desk.attempts.of_job(job.id)), Decimal(0))
+    spent = attempts_of.total_usd(desk.attempts.of_job(job.id), desk.clock())
     rate = _rate(candidate, job.configuration.gpu.count, landlord)
     if spent >= job.spend_cap_usd or job.spend_cap_usd - spent < least_cap_usd(rate):
         raise HardCapReached(
@@ -174,7 +185,13 @@ def _ask(
     refusals: gets True for a refusal that is known to mean "no capacity", False for one nobody has seen before.
     """
     try:
-        return desk.cloud.create(_pod_request(job, attempt, candidate, desk, landlord))
+        rented = desk.cloud.create(_pod_request(job, attempt, candidate, desk, landlord))
+        restore_account(desk.documents)
+        return rented
+    except (ProviderBalanceTooLow, ProviderKeyRefused) as error:
+        _give_up(attempt, NO_CAPACITY, desk)
+        trip_account(error, documents=desk.documents, notifier=desk.notifier, now=desk.clock())
+        raise
     except (NoCapacity, ProviderAccessDenied) as error:
         _give_up(attempt, NO_CAPACITY, desk)
         refusals.append(not isinstance(error.details, dict) or error.details.get("recognised", True))
@@ -213,14 +230,13 @@ def _look_for(name: str, desk: Desk) -> Pod | None:
 def _pod_request(
     job: Job, attempt: Attempt, candidate: Candidate, desk: Desk, landlord: Landlord
 ) -> PodRequest:
-    rate = _rate(candidate, attempt.gpu_count, landlord)
     asked = job_file(
         job,
         attempt,
         landlord.base_model,
         api_url=landlord.public_url,
         spent_usd=_spent_before(job, attempt, desk),
-        hourly_rate_usd=rate,
+        hourly_rate_usd=_rate(candidate, attempt.gpu_count, landlord),
         timings=landlord.timings,
     )
     secret = attempt_secret(landlord.master_secret, job.id, attempt.number, attempt.fence)
@@ -240,9 +256,8 @@ def _pod_request(
 
 
 def _spent_before(job: Job, attempt: Attempt, desk: Desk) -> Decimal:
-    now = desk.clock()
     earlier = [other for other in desk.attempts.of_job(job.id) if other.number != attempt.number]
-    return sum((other.cost_usd(now) for other in earlier), Decimal(0))
+    return attempts_of.total_usd(earlier, desk.clock())
 
 
 def _move_in(job: Job, attempt: Attempt, pod: Pod, desk: Desk, *, adopted: bool) -> dict[str, Any]:

@@ -4,12 +4,13 @@ moves the checkpoint pointer after verifying the files, and lets the state machi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from chalicelib.domain import job as transitions
-from chalicelib.domain.errors import StaleAttempt
+from chalicelib.domain.errors import StaleAttempt, StorageUnavailable
 from chalicelib.domain.job import Checkpoint, Job, Stage, StoredFile
 from chalicelib.domain.metrics import PointBlock
 from chalicelib.domain.progress import Progress, command
@@ -18,6 +19,7 @@ from chalicelib.ports import Files, JobStore, ProgressStore, Workflow
 from chalicelib.use_cases.again import again, change_job, the_job
 from chalicelib.use_cases.evaluate_wait import evaluate_wait
 from chalicelib.use_cases.greet_agent import current_row, watched
+from chalicelib.use_cases.tidy_checkpoints import drop_replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def _carry_over(job_id: str, folded: Folded, inbox: Inbox, now: datetime) -> Non
     for checkpoint in folded.checkpoints:
         problem = _missing(job_id, folded.progress.attempt, checkpoint, inbox.files)
         if problem is None:
-            _move_pointer(job_id, folded.progress, checkpoint, inbox.jobs, now)
+            _move_pointer(job_id, folded.progress, checkpoint, inbox, now)
         else:
             _warn(folded, now, problem)
     if folded.new_stage is not None:
@@ -107,9 +109,7 @@ def _missing(job_id: str, attempt: int, checkpoint: Checkpointed, files: Files) 
     return None
 
 
-def _move_pointer(
-    job_id: str, row: Progress, checkpoint: Checkpointed, jobs: JobStore, now: datetime
-) -> None:
+def _move_pointer(job_id: str, row: Progress, checkpoint: Checkpointed, inbox: Inbox, now: datetime) -> None:
     attempt = row.attempt
     files = tuple(
         StoredFile(str(file["name"]), int(file["size_bytes"]), str(file["sha256"]))
@@ -127,7 +127,11 @@ def _move_pointer(
             return job
         return transitions.keep_checkpoint(job, newest, now)
 
-    change_job(jobs, job_id, move)
+    before = the_job(inbox.jobs, job_id)
+    after = change_job(inbox.jobs, job_id, move)
+    # What stays behind when storage does not answer goes when the run is settled.
+    with suppress(StorageUnavailable):
+        drop_replaced(before, after, inbox.files)
 
 
 def _warn(folded: Folded, now: datetime, message: str) -> None:

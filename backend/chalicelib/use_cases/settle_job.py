@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from chalicelib.domain import end_reasons
+from chalicelib.domain import end_reasons, pausing
 from chalicelib.domain import job as transitions
-from chalicelib.domain.attempt import Attempt, AttemptStatus, finish
+from chalicelib.domain.attempt import Attempt, AttemptStatus, finish, total_usd
 from chalicelib.domain.cost import TRAINING_COMPUTE, CostRecord, attempt_key, month_of
 from chalicelib.domain.end_reasons import EndReason
-from chalicelib.domain.job import ACTIVE, Job, JobStatus
+from chalicelib.domain.errors import StorageUnavailable
+from chalicelib.domain.job import ACTIVE, FINAL, Job, JobStatus
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.queue import release
 from chalicelib.domain.termination import Termination
-from chalicelib.ports import AttemptStore, CostStore, JobStore, ProgressStore, TerminationStore
+from chalicelib.ports import AttemptStore, CostStore, Files, JobStore, ProgressStore, TerminationStore
 from chalicelib.use_cases.again import again, change_job, change_progress, the_job
 from chalicelib.use_cases.say import say
+from chalicelib.use_cases.tidy_checkpoints import tidy_checkpoints
 
 MOST_CAPACITY_MISSES = 60
 _NEWS: Mapping[JobStatus, tuple[str, ...]] = {
     JobStatus.COMPLETED: ("job_completed", "artifact_ready"),
     JobStatus.FAILED: ("job_failed",),
     JobStatus.CANCELLED: ("job_cancelled",),
+    JobStatus.PAUSED: ("job_paused",),
 }
-# While the provider does not answer, nothing can be rented either: the queue is the place to wait for both.
-_NOTHING_TO_RENT = frozenset(
-    {"NoCapacity", "ProviderUnavailable", "ProviderThrottled", "ProviderReplyLost", "ServiceUnavailable"}
-)
+# The provider's account does not pay or its key does not work: nothing the job could do anything about.
+_ACCOUNT = frozenset({"ProviderBalanceTooLow", "ProviderKeyRefused"})
+# While the provider does not answer, nothing can be rented either: the queue is the place to wait for all of it.
+_NOTHING_TO_RENT = _ACCOUNT | {
+    "NoCapacity",
+    "ProviderUnavailable",
+    "ProviderThrottled",
+    "ProviderReplyLost",
+    "ServiceUnavailable",
+}
+# A pausing job that runs into its cap is paused: it can go on with a higher one.
+_PAUSES = _NOTHING_TO_RENT | {"PauseRequested", "HardCapReached"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,7 @@ class Books:
     attempts: AttemptStore
     terminations: TerminationStore
     costs: CostStore
+    files: Files
     tell: Callable[[str, Job], None]
 
 
@@ -64,6 +77,7 @@ def settle_job(
     _write_books(job, books, now)
     job = _correct_cost(job, books, now)
     _close_row(job, books)
+    _tidy(job, books)
     if decided and job.status is not before_status:
         _log(job, before_status, books, now)
     # Told again on every repetition: a settlement that died after its write would leave the person waiting for ever,
@@ -123,10 +137,10 @@ def _outcome(job: Job, row: Progress, attempts: Any, timings: Mapping[str, float
         early = bool(row.artifacts and row.artifacts.get("summary", {}).get("ended_by") == "finish")
         reason = EndReason.SPEND_CAP if early else EndReason.COMPLETED
         return transitions.complete(job, job.model_id, reason, spent, now)
-    if job.status is JobStatus.PAUSING and error in {"PauseRequested", *_NOTHING_TO_RENT}:
-        return replace(transitions.pause(job, now), cost_usd=spent)
+    if job.status is JobStatus.PAUSING and error in _PAUSES:
+        return replace(pausing.settle(job, now), cost_usd=spent)
     if error in _NOTHING_TO_RENT and job.status in {JobStatus.PROVISIONING, JobStatus.RECOVERING}:
-        return replace(_requeue(job, spent, timings, now), cost_usd=spent)
+        return replace(_requeue(job, error, spent, timings, now), cost_usd=spent)
     if job.status is JobStatus.CANCELLING:
         error = "JobCancelled"
         if any(attempt.status is not AttemptStatus.ENDED for attempt in attempts):
@@ -150,15 +164,14 @@ def _detail(job: Job, reason: EndReason, trainer: Mapping[str, Any]) -> str:
     return job.ending.cause[:500] if job.ending and reason is not EndReason.INTERNAL_ERROR else ""
 
 
-def _requeue(job: Job, spent: Decimal, timings: Mapping[str, float], now: datetime) -> Job:
+def _requeue(job: Job, error: str, spent: Decimal, timings: Mapping[str, float], now: datetime) -> Job:
+    if error in _ACCOUNT:
+        wait_seconds = timings["no_capacity_backoff_seconds"]
+        return transitions.requeue(job, now + timedelta(seconds=wait_seconds), now, held_by="account")
     if job.capacity_misses >= MOST_CAPACITY_MISSES:
         return transitions.end(job, EndReason.NO_CAPACITY, "", spent, now)
     wait_seconds = min(600.0, timings["no_capacity_backoff_seconds"] * 2 ** min(job.capacity_misses, 4))
     return transitions.requeue(job, now + timedelta(seconds=wait_seconds), now)
-
-
-def total_usd(attempts: Any, now: datetime) -> Decimal:
-    return sum((attempt.cost_usd(now) for attempt in attempts), Decimal(0))
 
 
 def _correct_cost(job: Job, books: Books, now: datetime) -> Job:
@@ -203,6 +216,13 @@ def _close_row(job: Job, books: Books) -> None:
         return replace(row, token=None, waiting_for=None, fence="", intent=None)
 
     change_progress(books.progress, job.id, close)
+
+
+def _tidy(job: Job, books: Books) -> None:
+    """No pod is left that could store another checkpoint. Storage that does not answer costs the job nothing."""
+    if job.status in {*FINAL, JobStatus.PAUSED} and not job.cleanup_pending:
+        with suppress(StorageUnavailable):
+            tidy_checkpoints(job, books.files)
 
 
 def _log(job: Job, before: JobStatus, books: Books, now: datetime) -> None:

@@ -41,6 +41,7 @@ class _Job:
     configuration: Any = CONFIGURATION
     queued_at: datetime | None = START
     started_at: datetime | None = START + timedelta(minutes=5)
+    paused_at: datetime | None = START + timedelta(hours=2)
     ended_at: datetime | None = START + timedelta(hours=3)
     cost_usd: Decimal | None = Decimal("5.1")
     model_id: str | None = "mdl_7h2k9d01ms83xq4t"

@@ -254,7 +254,9 @@ def test_the_list_shows_no_growing_cost_for_a_job_that_waits_for_a_gpu(site: Sit
     job_id = site.started()
     Trainer(site.world, job_id).through("model_loading").checkpoint(3)
     site.world.machine.advance(20)
-    site.world.cloud.without_capacity = {(GPU["type"], tier) for tier in Tier}
+    site.world.cloud.without_capacity = {
+        (offer.gpu_id, tier) for offer in site.world.cloud.offers for tier in Tier
+    }
     site.world.cloud.vanish(site.world.pods(job_id)[0].id)
     site.world.machine.advance(120)
     assert site.world.job(job_id).status == "queued"

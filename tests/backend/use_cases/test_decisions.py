@@ -72,7 +72,7 @@ def test_slots_are_never_more_than_the_limit_and_never_doubled(
 
 
 def test_candidates_go_from_the_asked_gpu_to_the_nearest_that_will_do() -> None:
-    found = candidates(H100, OFFERS, same_gpu_only=False)
+    found = candidates(H100, OFFERS)
     assert found[0] == Candidate(H100.type, Tier.SPOT)
     assert Candidate(H100.type, Tier.ON_DEMAND) in found
     assert all(each.gpu_id in {H100.type, "NVIDIA A100 80GB PCIe"} for each in found), "never less memory"
@@ -80,15 +80,20 @@ def test_candidates_go_from_the_asked_gpu_to_the_nearest_that_will_do() -> None:
 
 def test_no_candidate_is_dearer_than_half_as_much_again() -> None:
     offers = (*OFFERS, offer("NVIDIA B200", 180, "4.10", "6.00"))
-    assert "NVIDIA B200" not in {each.gpu_id for each in candidates(H100, offers, same_gpu_only=False)}
+    assert "NVIDIA B200" not in {each.gpu_id for each in candidates(H100, offers)}
 
 
-def test_a_resumed_run_tries_its_own_gpu_type_alone() -> None:
-    assert {each.gpu_id for each in candidates(H100, OFFERS, same_gpu_only=True)} == {H100.type}
+def test_where_pods_were_lost_the_asked_gpu_is_tried_elsewhere_first() -> None:
+    offers = (replace(OFFERS[0], data_center_ids=("US-KS-2", "EU-RO-1")), *OFFERS[1:])
+    first, second, *_ = candidates(H100, offers, avoid_data_centers=frozenset({"US-KS-2"}))
+    assert first == Candidate(H100.type, Tier.SPOT, ("EU-RO-1",))
+    assert second == Candidate(H100.type, Tier.SPOT)
+    everywhere = frozenset({"US-KS-2", "EU-RO-1"})
+    assert candidates(H100, offers, avoid_data_centers=everywhere) == candidates(H100, offers)
 
 
 def test_with_no_offers_known_the_asked_gpu_is_tried() -> None:
-    assert candidates(H100, (), same_gpu_only=False) == (Candidate(H100.type, Tier.SPOT),)
+    assert candidates(H100, ()) == (Candidate(H100.type, Tier.SPOT),)
 
 
 @given(st.lists(st.sampled_from(list(Intent)), max_size=8))

@@ -127,6 +127,22 @@ def test_a_lost_pod_s_data_centre_is_tried_last() -> None:
     assert world.cloud.create_calls[-1].data_center_ids == ("EU-RO-1",)
 
 
+def test_a_loss_is_noticed_within_45_seconds_and_another_gpu_asked_for_within_60() -> None:
+    """At the worst moment: right after the agent was heard, with the timings of production."""
+    world = World()
+    job_id = world.running()
+    trainer = Trainer(world, job_id).through("model_loading").stage("training", "active").train(1, 9)
+    lost_at = world.clock.now
+    world.cloud.vanish(trainer.pod_id)
+    waited = {}
+    while len(world.cloud.create_calls) < 2:
+        world.machine.advance(1)
+        since = (world.clock.now - lost_at).total_seconds()
+        waited.setdefault(world.job(job_id).status, since)
+    assert waited[JobStatus.RECOVERING] <= 45
+    assert since <= 60
+
+
 def test_a_notice_that_the_machine_is_taken_away_is_acted_on_at_once() -> None:
     world = World()
     job_id = world.running()

@@ -134,7 +134,7 @@ def test_a_loss_is_noticed_within_45_seconds_and_another_gpu_asked_for_within_60
     trainer = Trainer(world, job_id).through("model_loading").stage("training", "active").train(1, 9)
     lost_at = world.clock.now
     world.cloud.vanish(trainer.pod_id)
-    waited = {}
+    waited: dict[JobStatus, float] = {}
     while len(world.cloud.create_calls) < 2:
         world.machine.advance(1)
         since = (world.clock.now - lost_at).total_seconds()

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.domain import end_reasons
-from chalicelib.domain.job import Job, JobStatus
+from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.pause import paused_seconds
 from chalicelib.domain.progress import Progress, StageRecord
 from chalicelib.views_catalog import iso
@@ -39,7 +39,7 @@ def stages_json(job: Job, row: Progress) -> list[dict[str, Any]]:
 def _stage(job: Job, row: Progress, name: str, label: str, weight: int, usual: str) -> dict[str, Any]:
     record = row.stages.get(name, StageRecord())
     state = record.state
-    if job.is_final and state == "active":
+    if state == "active" and job.status not in ACTIVE:
         state = "failed" if job.status is JobStatus.FAILED else "stopped"
     progress, message = record.progress, record.message
     if name == "training" and state == "active":
@@ -107,7 +107,7 @@ def progress_json(job: Job, row: Progress, now: datetime) -> dict[str, Any]:
     hourly = steps_per_hour(row)
     done = job.status is JobStatus.COMPLETED
     remaining = None
-    if hourly and not job.is_final and row.stages.get("training", StageRecord()).state == "active":
+    if hourly and job.status in ACTIVE and row.stages.get("training", StageRecord()).state == "active":
         remaining = round(max(0, total - row.step) * 3600 / hourly) + 60
     return {
         "percent": 100.0 if done else round(min(100.0, 100 * row.step / total), 1) if total else 0.0,

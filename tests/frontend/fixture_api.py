@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.frontend.fixture_pauses import pause_job, resume_job
 from tests.frontend.fixture_world import FINAL_STATUSES, Json, Refused, World, example
 
 ACTIVE = ("queued", "provisioning", "running", "recovering", "pausing", "paused", "cancelling")
@@ -246,4 +247,6 @@ TABLE: list[tuple[str, str, Handler]] = [
     ("GET", "/jobs/{job_id}/metrics", _metrics),
     ("GET", "/jobs/{job_id}/events", _events),
     ("POST", "/jobs/{job_id}/cancel", _cancel),
+    ("POST", "/jobs/{job_id}/pause", pause_job),
+    ("POST", "/jobs/{job_id}/resume", resume_job),
 ]

@@ -10,15 +10,17 @@ function cancelledText(job) {
 
 /**
  * Name, badge, facts and what may be done.
- * @param {object} job @param {{onCancel: () => void, onDelete: () => void}} actions
+ * @param {object} job @param {{onCancel: () => void, onDelete: () => void, onPause: () => void, onResume: () => void}} actions
  */
-export function jobHeader(job, { onCancel, onDelete }) {
+export function jobHeader(job, { onCancel, onDelete, onPause, onResume }) {
   const may = (action) => job.allowed_actions.includes(action);
   const c = job.configuration;
   return html`<div class="page-head"><div><div class="title"><h1>${job.name}</h1><span id="job-badge">${badge(job.badge, job.status_sentence)}</span></div>
     <div class="meta"><span>${icon('box', 'sm')}${c.base_model.name}</span><span>${icon('cpu', 'sm')}${c.gpu.name} · ${c.gpu.tier === 'spot' ? 'spot' : 'on-demand'}</span>
       ${job.dataset ? html`<a href="/datasets/${job.dataset.id}">${icon('database', 'sm')}${job.dataset.name}</a>` : nothing}<span class="mono" title=${job.id}>${job.id}</span></div></div>
     <div class="actions">${job.model_id ? html`<a class="btn primary" href="/models/${job.model_id}">${icon('package')}View &amp; Download</a>` : nothing}
+      ${may('resume') ? html`<button type="button" id="resume-training" class="btn primary" @click=${onResume}>${icon('play')}Resume Training</button>` : nothing}
+      ${may('pause') ? html`<button type="button" id="pause-training" class="btn warning" title="Temporarily stop training and terminate GPU. Resume later from current progress." @click=${onPause}>${icon('pause')}Pause Training</button>` : nothing}
       ${may('cancel') ? html`<button type="button" id="cancel-training" class="btn solid-danger ${job.cost.level === 'over' ? 'emphasised' : ''}" @click=${onCancel}>${icon('triangle-alert')}Cancel Training</button>` : nothing}
       ${job.status === 'cancelled' && job.cancellation ? html`<span class="small muted">${cancelledText(job)}</span>` : nothing}
       ${may('delete') ? html`<button type="button" class="btn danger" @click=${onDelete}>${icon('trash-2')}Delete</button>` : nothing}</div></div>`;

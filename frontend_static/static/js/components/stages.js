@@ -11,6 +11,7 @@ function line(stage, nowMs) {
   if (stage.state === 'completed') return `✓ ${duration(stage.duration_seconds)}`;
   if (stage.state === 'failed') return `Failed: ${stage.error ?? 'see details'}`;
   if (stage.state === 'active') return `${duration(activeSeconds(stage, nowMs))} · ${stage.estimate ?? ''}`;
+  if (stage.state === 'stopped') return `Stopped at ${percent(stage.progress * 100)}`;
   return 'Waiting...';
 }
 
@@ -19,6 +20,7 @@ function spoken(stage, nowMs) {
     completed: `Completed in ${spokenDuration(stage.duration_seconds)}`,
     active: `In progress, ${percent(stage.progress * 100)} complete, ${spokenDuration(activeSeconds(stage, nowMs))} so far`,
     failed: `Failed: ${stage.error ?? 'see details'}`,
+    stopped: `Stopped at ${percent(stage.progress * 100)}`,
   };
   return words[stage.state] ?? 'Waiting';
 }

@@ -3,6 +3,7 @@ import { endNotice, jobHeader, openErrorDetails, openStageDetails } from '../com
 import { configurationCard, costCard, informationCard, kpis, metricsCard, progressCard } from '../components/job_overview.js';
 import { eventRow } from '../components/event_row.js';
 import { showPlainIcon, showProgressIcon } from '../components/favicon.js';
+import { pauseCard } from '../components/pause_card.js';
 import { markdown } from '../components/markdown.js';
 import { stageList } from '../components/stages.js';
 import { tabBar } from '../components/tabs.js';
@@ -82,6 +83,16 @@ async function cancel() {
   openCancelDialog(state.job, (done) => done && poller.refresh());
 }
 
+async function pause() {
+  const { openPauseDialog } = await import('../components/pause_dialog.js');
+  openPauseDialog(state.job, (done) => done && poller.refresh());
+}
+
+async function resume() {
+  const { openResumeDialog } = await import('../components/resume_dialog.js');
+  openResumeDialog(state.job, (done) => done && poller.refresh());
+}
+
 async function deleteJob() {
   const { confirmDialog } = await import('../shared/confirm.js');
   const sure = await confirmDialog({ title: 'Delete this job?', text: 'Its metrics and event log are removed. This cannot be undone.', confirm: 'Delete job' });
@@ -122,7 +133,7 @@ function recentEvents() {
 
 function overview() {
   const { job } = state;
-  return html`<div class="stack"><div id="progress-slot"></div>${kpis(job.latest_metrics, state.series)}
+  return html`<div class="stack"><div id="progress-slot"></div>${pauseCard(job)}${kpis(job.latest_metrics, state.series)}
     <div class="cols"><div class="stack"><section class="card chart-card" id="chart-card" aria-labelledby="chart-title"></section>${recentEvents()}</div>
     <div class="side">${costCard(job)}${metricsCard(job)}</div></div>
     <div class="halves">${configurationCard(job)}${informationCard(job, job.notes ? markdown(job.notes) : nothing, editMetadata)}</div></div>`;
@@ -183,7 +194,7 @@ function staleNotice() {
 function paint() {
   const { job } = state;
   if (!job) return;
-  mount(find('#job-head'), jobHeader(job, { onCancel: cancel, onDelete: deleteJob }));
+  mount(find('#job-head'), jobHeader(job, { onCancel: cancel, onDelete: deleteJob, onPause: pause, onResume: resume }));
   const notices = [staleNotice(), endNotice(job, () => openErrorDetails(job.error))].filter((one) => one !== nothing);
   find('#job-notices').hidden = notices.length === 0;
   mount(find('#job-notices'), html`<div class="stack-2">${notices}</div>`);

@@ -46,7 +46,7 @@ def test_a_paused_job_shows_where_it_stands_and_both_kinds_of_time(site: Site, o
 
 
 def test_a_resume_shows_what_is_left_and_follows_the_choice_of_gpu(site: Site, open_page: Opener) -> None:
-    page, job_id = _paused(site, open_page)
+    page, _ = _paused(site, open_page)
     page.locator("#resume-training").click()
     dialog = page.get_by_role("dialog", name="Resume Training")
     expect(dialog).to_contain_text("Step 520 (55% complete)")

@@ -267,3 +267,19 @@ def test_the_readme_s_table_names_every_fault() -> None:
     readme = (REPOSITORY / "infrastructure" / "local" / "runpod_standin" / "README.md").read_text()
     listed = {line.split("`")[1] for line in readme.splitlines() if line.startswith("| `")}
     assert set(KNOWN_FAULTS) <= listed
+
+
+def test_a_fault_can_be_meant_for_the_pods_of_one_job(standin: StandInProcess) -> None:
+    standin.arm("error_500_before", name_contains="-job_a-")
+    standin.arm("no_capacity", name_contains="-job_b-")
+    standin.arm("balance_402", name_contains="-job_c-")
+    standin.arm("delete_500", name_contains="-job_d-")
+    wanted = {name: creating(standin, name=f"lora-job_{name}-1").status_code for name in "abcd"}
+    assert wanted == {"a": 500, "b": 400, "c": 402, "d": 201}
+    (pod,) = standin.call("GET", "/v2/pods").json()["pods"]
+    assert standin.call("DELETE", f"/v2/pods/{pod['id']}").status_code == 500
+    standin.call("DELETE", "/_faults?name_contains=-job_d-")
+    assert standin.call("DELETE", f"/v2/pods/{pod['id']}").status_code == 204
+    assert creating(standin, name="lora-job_a-2").status_code == 500
+    armed = standin.call("GET", "/_faults").json()["faults"]
+    assert sorted(fault["fault"] for fault in armed) == ["balance_402", "error_500_before", "no_capacity"]

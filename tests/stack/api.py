@@ -63,8 +63,16 @@ class Api:
         assert dataset["status"] == "ready", dataset["errors"]
         return dataset
 
-    def start(self, dataset_id: str, gpu: Mapping[str, Any], name: str, epochs: int) -> str:
-        """The id of a job on the tiny model that was made and started in one call."""
+    def draft(
+        self,
+        dataset_id: str,
+        gpu: Mapping[str, Any],
+        name: str,
+        epochs: int,
+        spend_cap_usd: str = "50.00",
+        **more: Any,
+    ) -> str:
+        """The id of a draft on the tiny model."""
         wanted = {
             "name": name,
             "dataset_id": dataset_id,
@@ -85,11 +93,19 @@ class Api:
                 "scheduler": "cosine",
                 "max_sequence_length": 512,
             },
-            "spend_cap_usd": "50.00",
+            "spend_cap_usd": spend_cap_usd,
             "sample_questions": ["How many days do I have to return my lantern?"],
-            "start": {"acknowledged": AGREED},
+            **more,
         }
         return str(self.post("/jobs", wanted)["id"])
+
+    def begin(self, job_id: str) -> None:
+        """Put a draft into the queue."""
+        self.post(f"/jobs/{job_id}/start", {"acknowledged": AGREED})
+
+    def start(self, dataset_id: str, gpu: Mapping[str, Any], name: str, epochs: int) -> str:
+        """The id of a job on the tiny model that was made and started in one call."""
+        return self.draft(dataset_id, gpu, name, epochs, start={"acknowledged": AGREED})
 
     def cancel(self, job_id: str) -> None:
         """Ask for the end of a job."""

@@ -42,7 +42,9 @@ TIMINGS = {
 class World:
     """One stack in one folder, restarted as often as a test wants."""
 
-    def __init__(self, folder: Path, timings: Mapping[str, float] = TIMINGS) -> None:
+    def __init__(
+        self, folder: Path, timings: Mapping[str, float] = TIMINGS, pod_command: str | None = None
+    ) -> None:
         ensure_tiny(MODELS)
         (folder / "models").mkdir(parents=True)
         for model in MODELS.iterdir():
@@ -54,6 +56,8 @@ class World:
             "OMP_NUM_THREADS": "1",
             "RECORD_AWS_CALLS": "1",
         }
+        if pod_command is not None:
+            environment["LORA_PIPELINE_POD_COMMAND"] = pod_command
         self._api: Api | None = None
         self.stack = Stack(folder, port=0, environment=environment)
 

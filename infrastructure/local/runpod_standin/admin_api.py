@@ -63,7 +63,8 @@ async def list_faults(standin: StandIn, _request: Request) -> Response:
 
 
 async def clear_faults(standin: StandIn, request: Request) -> Response:
-    standin.faults.clear(request.query_params.get("fault"))
+    query = request.query_params
+    standin.faults.clear(query.get("fault"), query.get("name_contains"))
     return Response(status_code=204)
 
 

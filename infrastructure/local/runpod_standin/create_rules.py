@@ -115,7 +115,7 @@ def place(body: Mapping[str, Any], kinds: Mapping[str, GpuKind], faults: Switchb
         # A pod without a GPU would not be refused for good by RunPod; there is just none here to rent.
         return problem(400, NO_INSTANCES)
     cloud = body.get("cloud", SECURE)
-    facts = {"gpu_id": gpu["id"], "tier": TIER_OF_CLOUD[cloud]}
+    facts = {"gpu_id": gpu["id"], "tier": TIER_OF_CLOUD[cloud], "name": body["name"]}
     refusal = _armed_refusal(faults, facts)
     if refusal is not None:
         return refusal
@@ -129,9 +129,9 @@ def place(body: Mapping[str, Any], kinds: Mapping[str, GpuKind], faults: Switchb
 
 
 def _armed_refusal(faults: Switchboard, facts: dict[str, str]) -> Response | None:
-    if faults.take("unprocessable_422"):
+    if faults.take("unprocessable_422", facts):
         return problem(422, "Request validation failed.", ["image: not found in the registry"])
-    if faults.take("balance_402"):
+    if faults.take("balance_402", facts):
         return problem(402, BALANCE_TOO_LOW)
     if faults.take("access_denied_403", facts):
         return problem(403, "access denied")

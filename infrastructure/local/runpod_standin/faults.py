@@ -7,27 +7,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # name -> parameters it takes, with their defaults; None: any value matches. README.md says what each does.
-_SELECT_POD: dict[str, Any] = {"pod_id": None, "name": None}
-_SELECT_OFFER: dict[str, Any] = {"gpu_id": None, "tier": None}
+_SELECT_NAME: dict[str, Any] = {"name_contains": None}
+_SELECT_POD: dict[str, Any] = {"pod_id": None, "name": None, **_SELECT_NAME}
+_SELECT_OFFER: dict[str, Any] = {"gpu_id": None, "tier": None, **_SELECT_NAME}
+_SELECT_CALL: dict[str, Any] = {"operation": None, **_SELECT_NAME}
+_SELECT_CREATE: dict[str, Any] = {"operation": "create", **_SELECT_NAME}
 KNOWN_FAULTS: dict[str, dict[str, Any]] = {
     "no_capacity": dict(_SELECT_OFFER),
     "access_denied_403": dict(_SELECT_OFFER),
-    "balance_402": {},
-    "unprocessable_422": {},
-    "key_401": {"operation": None},
-    "edge_403_1010": {"operation": None},
-    "throttle_429": {"operation": None, "retry_after_seconds": 1},
-    "error_500_before": {"operation": "create"},
-    "error_500_after": {"operation": "create"},
-    "drop_before": {"operation": "create"},
-    "drop_reply": {"operation": "create"},
-    "timeout_hang": {"operation": "create", "seconds": 120.0},
+    "balance_402": dict(_SELECT_NAME),
+    "unprocessable_422": dict(_SELECT_NAME),
+    "key_401": dict(_SELECT_CALL),
+    "edge_403_1010": dict(_SELECT_CALL),
+    "throttle_429": {**_SELECT_CALL, "retry_after_seconds": 1},
+    "error_500_before": dict(_SELECT_CREATE),
+    "error_500_after": dict(_SELECT_CREATE),
+    "drop_before": dict(_SELECT_CREATE),
+    "drop_reply": dict(_SELECT_CREATE),
+    "timeout_hang": {**_SELECT_CREATE, "seconds": 120.0},
     "list_500": {},
-    "get_500": {},
-    "delete_500": {},
+    "get_500": dict(_SELECT_POD),
+    "delete_500": dict(_SELECT_POD),
     "delete_ignored": dict(_SELECT_POD),
     "self_delete_refused": dict(_SELECT_POD),
-    "list_lag_new": {"calls": 2, "name": None},
+    "list_lag_new": {"calls": 2, "name": None, **_SELECT_NAME},
     "list_lag_deleted": {"calls": 2, **_SELECT_POD},
     "stuck_provisioning": dict(_SELECT_POD),
     "running_without_runtime": dict(_SELECT_POD),
@@ -56,6 +59,9 @@ class Fault:
 
     def matches(self, facts: Mapping[str, Any]) -> bool:
         """Whether every selector that was set agrees with the facts of the moment."""
+        part = self.params.get("name_contains")
+        if part is not None and str(part) not in str(facts.get("name", "")):
+            return False
         return all(
             facts.get(name) == wanted
             for name, wanted in self.params.items()
@@ -111,6 +117,13 @@ class Switchboard:
             return fault
         return None
 
-    def clear(self, name: str | None = None) -> None:
-        """Disarms every fault, or those of one name."""
-        self.faults = [fault for fault in self.faults if name is not None and fault.name != name]
+    def clear(self, name: str | None = None, name_contains: str | None = None) -> None:
+        """Disarms every fault, or those of one kind, or those meant for pods by that part of their name."""
+
+        def stays(fault: Fault) -> bool:
+            other_kind = name is not None and fault.name != name
+            return other_kind or (
+                name_contains is not None and fault.params.get("name_contains") != name_contains
+            )
+
+        self.faults = [fault for fault in self.faults if stays(fault)]

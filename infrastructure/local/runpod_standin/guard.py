@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def guarded(standin: StandIn, operation: str, handler: Handler) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         standin.calls += 1
-        facts = {"operation": operation}
+        facts = {"operation": operation, **await _pod_meant(standin, request, operation)}
         refusal = _at_the_edge(standin, request, facts) or _by_key(standin, request, operation)
         response = refusal or _before(standin, facts) or await handler(standin, request)
         if response.status_code < 400 and refusal is None and not isinstance(response, NoReply):
@@ -54,6 +55,20 @@ def guarded(standin: StandIn, operation: str, handler: Handler) -> Endpoint:
         return _with_headers(standin, response)
 
     return endpoint
+
+
+async def _pod_meant(standin: StandIn, request: Request, operation: str) -> dict[str, str]:
+    """By what a fault can be meant for the pod of this call: the one that exists, or the name of a wanted one."""
+    record = standin.pods.by_id.get(request.path_params.get("id", ""))
+    if record is not None:
+        return record.facts
+    if operation != "create":
+        return {}
+    try:
+        body = json.loads(await request.body())
+    except ValueError:
+        return {}
+    return {"name": str(body["name"])} if isinstance(body, dict) and "name" in body else {}
 
 
 def _at_the_edge(standin: StandIn, request: Request, facts: dict[str, str]) -> Response | None:
@@ -97,7 +112,7 @@ def _before(standin: StandIn, facts: dict[str, str]) -> Response | None:
     if hang is not None:
         return NoReply(hang.number("seconds"))
     own = {"list": "list_500", "get": "get_500", "delete": "delete_500"}.get(facts["operation"])
-    if faults.take("error_500_before", facts) or (own and faults.take(own)):
+    if faults.take("error_500_before", facts) or (own and faults.take(own, facts)):
         return server_error_page()
     return None
 

@@ -46,6 +46,7 @@ class Parts:
     def start_runpod(self) -> None:
         """The RunPod stand-in; its pods are processes of its own, which it finds again after a kill."""
         threads = os.environ.get("LORA_PIPELINE_POD_THREADS")
+        command = os.environ.get("LORA_PIPELINE_POD_COMMAND")
         self._start(
             RUNPOD,
             [
@@ -61,6 +62,7 @@ class Parts:
                 "--models-dir",
                 str(self._home.models),
                 *(["--threads", threads] if threads else []),
+                *(["--command", command] if command else []),
             ],
             REPOSITORY,
         )

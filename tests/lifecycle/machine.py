@@ -189,7 +189,7 @@ class Machine:
         except LambdaDied as error:
             return self._failed(execution, state, "Lambda.Unknown", str(error))
         except AppError as error:
-            return self._failed(execution, state, type(error).__name__, error.message)
+            return self._failed(execution, state, type(error).__name__, _as_cause(error))
         if by_token:
             return self._look_at_wait(execution, state)
         self._leave(execution, state, {"result": {"Payload": result}})
@@ -273,6 +273,13 @@ def _frame(compiled: jsonata.Jsonata, bindings: Mapping[str, Any]) -> Any:
     for name, value in bindings.items():
         frame.bind(name, value)
     return frame
+
+
+def _as_cause(error: AppError) -> str:
+    """A function's error as the service hands it on: all of it, as JSON."""
+    name = type(error).__name__
+    trace = ["Traceback (most recent call last):", f"{name}: {error.message}"]
+    return json.dumps({"errorMessage": error.message, "errorType": name, "stackTrace": trace})
 
 
 def _matches(error: str, wanted: list[str]) -> bool:

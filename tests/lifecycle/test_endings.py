@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from chalicelib.domain.errors import ProviderRefusedRequest
 from chalicelib.domain.gpu import PodStatus
 from chalicelib.domain.job import JobStatus
 
@@ -29,6 +30,16 @@ def test_what_the_trainer_reports_is_what_the_user_reads(reason: str) -> None:
     assert world.pods(job_id) == []
     assert world.told() == ["job_failed"] or set(world.told()) == {"job_started", "job_failed"}
     assert world.machine.executions[f"{job_id}-r1"].error == "TrainingFailed"
+
+
+def test_a_step_s_own_words_reach_the_user_without_the_json_around_them() -> None:
+    world = World()
+    world.cloud.refuse_creates_with = ProviderRefusedRequest("There is no such image.")
+    job_id = world.running()
+
+    job = world.job(job_id)
+    assert (job.status, job.end_reason) == (JobStatus.FAILED, "provider_refused")
+    assert job.end_sentence == "The GPU provider refused the request. There is no such image."
 
 
 def test_near_the_cap_the_trainer_is_told_to_finish_and_the_job_completes() -> None:

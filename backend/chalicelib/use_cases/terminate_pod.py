@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,6 +17,8 @@ from chalicelib.domain.progress import Progress
 from chalicelib.domain.termination import Termination
 from chalicelib.ports import AttemptStore, GpuCloud, JobStore, ProgressStore, TerminationStore
 from chalicelib.use_cases.again import change_job, change_progress, the_job
+
+_LONGEST_CAUSE = 2000
 
 
 def terminate_pod(
@@ -43,7 +46,7 @@ def terminate_pod(
     if job.run != run:
         return {"gone": True, "ended_well": False}
     if not recovering:
-        error, cause = str(failure.get("Error", "")), str(failure.get("Cause", ""))[:2000]
+        error, cause = str(failure.get("Error", "")), _said(str(failure.get("Cause", "")))
         job = change_job(jobs, job_id, lambda before: transitions.begin_ending(before, error, cause, now))
     known = attempts.of_job(job_id)
     open_attempts = [each for each in known if each.status is not AttemptStatus.ENDED]
@@ -64,6 +67,18 @@ def terminate_pod(
         for name, pod_id in left.items():
             terminations.add(Termination(name, pod_id, job_id, now, "not gone in time"))
     return {"gone": not left, "ended_well": job.ending is not None and job.ending.error == ""}
+
+
+def _said(cause: str) -> str:
+    """What went wrong, in its own words. The cause of a step that failed is the function's whole error as JSON, with a
+    stack trace; that of a wait is the plain text we sent."""
+    try:
+        told = json.loads(cause)
+    except ValueError:
+        told = None
+    if isinstance(told, dict) and "errorMessage" in told:
+        cause = str(told["errorMessage"])
+    return cause[:_LONGEST_CAUSE]
 
 
 def _since(row: Progress, now: datetime) -> Progress:

@@ -10,8 +10,8 @@ from typing import Any
 
 PLACEHOLDER = re.compile(r"^\$\{([A-Za-z0-9]+)\}$")
 SHARED_WAIT = "AwaitStage"
-# Sandbox.Timedout is what a Lambda that ran out of time is called.
-BUILT_IN = re.compile(r"^((States|Lambda)\.[A-Za-z]+|Sandbox\.Timedout)$")
+# Sandbox.Timedout is what a Lambda that ran out of time is called, Runtime.ExitError one whose process died.
+BUILT_IN = re.compile(r"^((States|Lambda)\.[A-Za-z]+|Sandbox\.Timedout|Runtime\.ExitError)$")
 
 
 def snake(name: str) -> str:

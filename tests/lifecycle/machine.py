@@ -187,7 +187,7 @@ class Machine:
         try:
             result = json.loads(json.dumps(self.lambdas[function](payload)))
         except LambdaDied as error:
-            return self._failed(execution, state, "Lambda.Unknown", str(error))
+            return self._failed(execution, state, "Runtime.ExitError", str(error))
         except AppError as error:
             return self._failed(execution, state, type(error).__name__, _as_cause(error))
         if by_token:

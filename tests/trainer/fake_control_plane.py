@@ -64,6 +64,7 @@ class FakeControlPlane:
         self.failures: list[int] = []
         self.storage_failures: list[int] = []
         self.deleted_pods: list[str] = []
+        self.delete_status = 204
         self.before_reply: Callable[[str, dict[str, Any]], object] | None = None
         self.lock = threading.RLock()
         self._uploads: dict[str, tuple[int, str]] = {}
@@ -89,7 +90,7 @@ class FakeControlPlane:
             def do_DELETE(self) -> None:
                 with plane.lock:
                     plane.deleted_pods.append(self.path)
-                answer(self, 204, None)
+                answer(self, plane.delete_status, None)
 
             def log_message(self, format: str, *args: Any) -> None:
                 return

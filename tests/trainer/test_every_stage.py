@@ -140,3 +140,27 @@ def test_a_machine_whose_clock_is_wrong_trains_and_dates_its_reports_rightly(
     assert finished(plane)
     ages = [(plane.now() - datetime.fromisoformat(event["at"])).total_seconds() for event in plane.events]
     assert max(abs(age) for age in ages) < 1800
+
+
+def test_a_pod_that_may_not_delete_itself_goes_on_when_somebody_answers_again(
+    plane: FakeControlPlane, models_dir: Path, tmp_path: Path
+) -> None:
+    """It must not idle with heartbeats: a pod that looks alive and trains nothing costs money until the cap."""
+    report = {"interval_seconds": 0.2, "watched_interval_seconds": 0.1, "dead_man_seconds": 2.0}
+    job = job_file(plane, hyperparameters={"epochs": 20}, report=report)
+
+    def fall_silent(route: str, body: dict[str, Any]) -> None:
+        if route == "events" and any(event.get("step", -1) >= 2 for event in body["events"]):
+            plane.failures = [503] * 10_000
+
+    plane.before_reply, plane.delete_status = fall_silent, 403
+    with trainer_process(plane, job, models_dir, tmp_path / "work") as process:
+        wait_until(lambda: plane.deleted_pods, "the pod asks for its own end", 120)
+        assert process.poll() is None, "while nobody answers, no process may be started again and again"
+        plane.before_reply, plane.failures = None, []
+        assert process.wait(timeout=60) == 0
+    assert stops(plane) == ["silence"]
+    with trainer_process(plane, job, models_dir, tmp_path / "work"):
+        wait_until(lambda: finished(plane), "the next process of the pod ends it", 120)
+    steps = [event["step"] for event in plane.of_type("metrics") if "training_loss" in event]
+    assert steps == sorted(set(steps)), "it goes on from the saved state"

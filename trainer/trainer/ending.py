@@ -34,6 +34,7 @@ STOP_MESSAGES = {
 PAUSED_EARLY = "Training was paused before it began; what was stored before, if anything, is kept."
 PAUSED_BEHIND = "Training is paused, but its last steps could not be stored. It will continue from the newest stored checkpoint."
 FLUSH_SECONDS = 60.0
+HEARD_POLL_SECONDS = 1.0
 
 
 def guarded(pod: Pod, machine: Machine, recipe: Callable[[Pod, Machine, Hello], None]) -> None:
@@ -110,15 +111,27 @@ def as_trainer_error(error: Exception) -> TrainerError:
 
 def idle(pod: Pod) -> None:
     """Stay until killed. The reporter goes on sending heartbeats, except when another attempt has taken
-    over. Returns at once where the environment wants a process that ends."""
+    over. Returns at once where the environment wants a process that ends, and, after a run that only silence ended, as
+    soon as the control plane answers again."""
     if pod.environment.exit_when_done:
         _deliver(pod)
+        return
+    if pod.dead_man.expired.is_set() and not pod.ended.is_set():
+        # The pod is still here, so its deletion was refused. Idling on with heartbeats it would look alive and cost
+        # money for nothing; the provider starts a container that exits again, and that process goes on from here.
+        _until_heard(pod)
+        log.info("the control plane answers again; this process makes room for one that goes on")
         return
     if pod.report.superseded.is_set():
         pod.report.close()
         pod.dead_man.close()
     log.info("nothing left to do; waiting to be switched off")
     threading.Event().wait()
+
+
+def _until_heard(pod: Pod) -> None:
+    while pod.report.silent_seconds >= pod.job.dead_man_seconds:
+        threading.Event().wait(HEARD_POLL_SECONDS)
 
 
 def _deliver(pod: Pod) -> None:

@@ -31,7 +31,7 @@ def main() -> None:
         name = ""
     if not name.startswith(MARK):
         os.execv(sys.executable, [sys.executable, "-m", "trainer"])
-    from tests.stack.simulated_trainer import simulate
+    from tests.stack.simulated_pod import simulate
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)

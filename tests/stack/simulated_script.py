@@ -41,7 +41,7 @@ class Script:
 
     linger: stage in which the first process of the first attempt waits to be disturbed. fail: stage in which the
     trainer reports the error `reason`. crash: stage in which the process dies. forget: result file that is announced and
-    not stored.
+    not stored. dead_man: seconds of silence after which it gives its pod back, in place of the job file's.
     """
 
     steps: int = 30
@@ -52,11 +52,12 @@ class Script:
     reason: str = "out_of_memory"
     crash: str = ""
     forget: str = ""
+    dead_man: float = 0.0
 
     @classmethod
     def of(cls, name: str) -> Script:
         """The script that a job's name carries."""
         found = re.search(r"\[([^\]]*)\]\s*$", name)
         words = dict(word.partition("=")[::2] for word in found.group(1).split()) if found else {}
-        kinds = {"steps": int, "every": int, "step": float}
+        kinds = {"steps": int, "every": int, "step": float, "dead_man": float}
         return cls(**{key: kinds.get(key, str)(value) for key, value in words.items()})

@@ -14,18 +14,13 @@ import math
 import os
 import threading
 import time
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
-from trainer.dead_man import DeadMan, PodIdentity, delete_own_pod
-from trainer.errors import StoppedError, SupersededError, TrainerError
+from trainer.dead_man import DeadMan
+from trainer.errors import StoppedError, SupersededError, UploadFailedError
 from trainer.report import Hello, Reporter
-from trainer.signals import Termination
-from trainer.spool import Spool
-from trainer.upload import Transfers, describe
-from trainer.webhooks import ControlPlane
+from trainer.upload import NotStoredError, Transfers, describe
 
 from tests.stack.simulated_script import (
     CONFIG,
@@ -56,9 +51,11 @@ class Simulation:
         script: Script,
         voice: Reporter,
         transfers: Transfers,
+        dead_man: DeadMan,
     ) -> None:
         self.environment, self.job, self.script = environment, job, script
         self.report, self.transfers = voice, transfers
+        self.dead_man = dead_man
         self.folder = environment.work_dir_for(job)
         self.step, self.digest = 0, chain(job.seed, 0)
         self.stored_step = 0
@@ -91,15 +88,23 @@ class Simulation:
 
     def load(self, hello: Hello) -> None:
         self.active("model_loading")
-        if hello.checkpoints:
-            newest = hello.checkpoints[0]
-            entry = next(file for file in newest["files"] if file["name"] == STATE)
-            target = self.folder / STATE
-            self.transfers.download(f"checkpoint/{STATE}", target, entry["sha256"])
-            state = json.loads(target.read_text())
-            self.step, self.digest = int(state["step"]), str(state["digest"])
-            self.stored_step = self.step
+        for offered in hello.checkpoints:
+            if self.restore(offered):
+                break
         self.completed("model_loading")
+
+    def restore(self, offered: Mapping[str, Any]) -> bool:
+        """Go on from a stored checkpoint; False when storage does not have it."""
+        step, target = int(offered["step"]), self.folder / STATE
+        entry = next(file for file in offered["files"] if file["name"] == STATE)
+        try:
+            self.transfers.download(f"checkpoint/step-{step:06d}/{STATE}", target, entry["sha256"])
+        except NotStoredError as error:
+            self.say("warning", message=f"A checkpoint is lost: {error}", code="checkpoint_lost")
+            return False
+        self.step, self.digest = step, str(json.loads(target.read_text())["digest"])
+        self.stored_step = step
+        return True
 
     def train(self, hello: Hello) -> str:
         self.active("training")
@@ -189,6 +194,8 @@ class Simulation:
             raise SupersededError("superseded")
         if self.report.command in {"cancel", "pause"}:
             raise StoppedError("cancelled" if self.report.command == "cancel" else "paused")
+        if self.dead_man.expired.is_set():
+            raise StoppedError("silence")
 
     def checkpoint(self, reason: str, deadline_seconds: float | None = None) -> None:
         """Store the present step and announce it; nothing to do when it is stored."""
@@ -202,7 +209,12 @@ class Simulation:
                 STATE: json.dumps({"step": step, "digest": digest}).encode(),
                 WEIGHTS: weights_of(digest),
             }
-            self.store(path, contents, deadline_seconds)
+            try:
+                self.store(path, contents, deadline_seconds)
+            except UploadFailedError as error:
+                # An outage costs a checkpoint, never the run; the next one may be stored.
+                self.say("warning", message=str(error)[:500], code="checkpoint_not_stored")
+                return
             files = [self.entry(name, body) for name, body in contents.items()]
             took = time.monotonic() - began
             self.say(
@@ -231,50 +243,3 @@ class Simulation:
 
 class SimulatedFailure(Exception):
     """The script asks for an error; its text is the end reason."""
-
-
-def live(simulation: Simulation, hello: Hello) -> None:
-    """Run the script and report how it ended; the outcome is remembered for the next process of this attempt."""
-    outcome = simulation.folder / f"outcome-{simulation.job.attempt}"
-    if outcome.exists():
-        return
-    try:
-        simulation.run(hello)
-    except SupersededError:
-        simulation.report.close()
-    except StoppedError as stop:
-        simulation.say("stopping", True, message=f"Training was {stop.cause}.", code=stop.cause)
-    except (SimulatedFailure, TrainerError) as error:
-        reason = getattr(error, "end_reason", str(error))
-        simulation.say(
-            "error", True, end_reason=reason, message=f"As scripted: {error}", step=simulation.step
-        )
-    outcome.write_text("ended")
-    simulation.report.flush(60.0)
-
-
-def simulate(variables: Mapping[str, str], name: str) -> None:
-    """Be the pod of a job until it is switched off."""
-    environment = config.read_environment(variables)
-    job, address = config.parse_job(environment.job_text), config.parse_address(environment.job_text)
-    folder = environment.work_dir_for(job)
-    folder.mkdir(parents=True, exist_ok=True)
-    client = httpx.Client()
-    plane = ControlPlane(job.api_url, job.job_id, environment.secret, client)
-    spool = Spool(folder / f"spool-{job.attempt}.jsonl")
-    report = Reporter(plane, address, spool, job.report_interval_seconds, job.watched_interval_seconds)
-    transfers = Transfers(plane, address, client, base_seconds=min(1.0, job.watched_interval_seconds / 5))
-    report.superseded = transfers.cancelled
-    identity = PodIdentity(environment.provider_url, environment.pod_id, environment.pod_key)
-    dead_man = DeadMan(
-        lambda: report.silent_seconds, job.dead_man_seconds, lambda: delete_own_pod(identity, client)
-    )
-    simulation = Simulation(environment, job, Script.of(name), report, transfers)
-    Termination(simulation.terminate).install()
-    dead_man.start()
-    body = {"trainer_version": "simulated", "process": uuid.uuid4().hex, "image_digest": None, "gpu": None}
-    hello = report.hello(body, dead_man.expired.is_set)
-    if hello is not None:
-        report.start()
-        live(simulation, hello)
-    threading.Event().wait()

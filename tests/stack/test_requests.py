@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 import time
-import uuid
 from typing import Any
 
 import httpx
 import pytest
-from chalicelib.domain.job_file import attempt_secret
-from chalicelib.signatures import sign
 
+from tests.stack.agent import Agent
 from tests.stack.waiting import wait_until
 from tests.stack.world import World
 
@@ -135,41 +133,6 @@ def test_nobody_gets_in_without_a_token_that_is_ours(world: World, header: str |
     headers = [] if header is None else [(b"authorization", header.encode())]
     reply = httpx.get(f"{world.outputs['api_url']}/jobs", headers=headers, timeout=30)
     _assert_envelope(reply, 401)
-
-
-class Agent:
-    """Posts to the webhooks as the pod of an attempt would."""
-
-    def __init__(self, world: World, job_id: str) -> None:
-        (pod,) = world.ledger(job_id)
-        self.fence = str(pod["name"]).rpartition("-")[2]
-        self._job_id = job_id
-        self._url = f"{world.outputs['site_url']}/webhooks/pods/{job_id}"
-        name = f"/{world.outputs['deployment']}/webhook-secret"
-        reply = world.aws("ssm").get_parameter(Name=name, WithDecryption=True)
-        self._master = str(reply["Parameter"]["Value"])
-
-    def post(
-        self,
-        kind: str,
-        body: dict[str, Any],
-        at: int | None = None,
-        signature: str | None = None,
-        message_id: str | None = None,
-    ) -> httpx.Response:
-        """The reply to a body that is completed and signed for its attempt, unless told otherwise."""
-        sent = {"attempt": 1, "fence": self.fence, **body}
-        content = json.dumps(sent).encode()
-        stamp = int(time.time()) if at is None else at
-        identity = message_id or str(uuid.uuid4())
-        secret = attempt_secret(self._master, self._job_id, int(sent["attempt"]), str(sent["fence"]))
-        headers = {
-            "webhook-id": identity,
-            "webhook-timestamp": str(stamp),
-            "webhook-signature": signature or sign(secret, identity, stamp, content),
-            "Content-Type": "application/json",
-        }
-        return httpx.post(f"{self._url}/{kind}", content=content, headers=headers, timeout=30)
 
 
 HELLO = {"trainer_version": "0.1.0"}

@@ -150,14 +150,30 @@ class World:
         reply = httpx.post(f"{self.outputs['runpod_url']}/_faults", json={"fault": fault, **parameters})
         assert reply.status_code < 300, reply.text
 
-    def disarm(self) -> None:
-        """Make the GPU provider behave again."""
-        assert httpx.delete(f"{self.outputs['runpod_url']}/_faults").status_code < 300
+    def fired(self, fault: str, name_contains: str) -> int:
+        """How often a fault that was armed for one name has struck."""
+        armed = httpx.get(f"{self.outputs['runpod_url']}/_faults").json()["faults"]
+        return sum(
+            int(each["fired"])
+            for each in armed
+            if (each["fault"], each.get("name_contains")) == (fault, name_contains)
+        )
+
+    def disarm(self, name_contains: str | None = None) -> None:
+        """Make the GPU provider behave again, towards everybody or where faults were armed for one name."""
+        only = {} if name_contains is None else {"name_contains": name_contains}
+        assert httpx.delete(f"{self.outputs['runpod_url']}/_faults", params=only).status_code < 300
+
+    def every_pod(self) -> list[dict[str, Any]]:
+        """Every pod the provider ever rented out, oldest first."""
+        listed: list[dict[str, Any]] = httpx.get(f"{self.outputs['runpod_url']}/_pods", timeout=60).json()[
+            "pods"
+        ]
+        return listed
 
     def ledger(self, job_id: str) -> list[dict[str, Any]]:
         """Every pod the provider ever rented out for a job, oldest first."""
-        listed = httpx.get(f"{self.outputs['runpod_url']}/_pods").json()["pods"]
-        return [pod for pod in listed if f"-{job_id}-" in pod["name"]]
+        return [pod for pod in self.every_pod() if f"-{job_id}-" in pod["name"]]
 
     def reclaim(self, pod_id: str, signal: str) -> None:
         """Take a spot GPU away, with a warning (TERM) or without (KILL)."""

@@ -83,10 +83,27 @@ def processes_of(pods: Iterable[dict[str, Any]]) -> list[int]:
     return [pid for pod in pods for pid in Processes().marked(f"RUNPOD_POD_ID={pod['id']}")]
 
 
+def _settings(world: World) -> str:
+    return f"{world.outputs['deployment']}-settings"
+
+
+def let_the_account_be_tried(world: World) -> None:
+    """The minutes pass after which a provider account that was refused is tried again."""
+    table, key = _settings(world), {"name": {"S": "account_circuit"}}
+    row = world.aws("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+    circuit = {**json.loads(row["document"]["S"]), "tried_at": "2020-01-01T00:00:00+00:00"}
+    world.aws("dynamodb").put_item(TableName=table, Item={**row, "document": {"S": json.dumps(circuit)}})
+
+
+def forget_the_account(world: World) -> None:
+    """No outage of the provider's account is known any more."""
+    world.aws("dynamodb").delete_item(TableName=_settings(world), Key={"name": {"S": "account_circuit"}})
+
+
 def set_slots(world: World, limit: int) -> None:
     """How many jobs may run at once, as the organisation's settings say it."""
     world.aws("dynamodb").put_item(
-        TableName=f"{world.outputs['deployment']}-settings",
+        TableName=_settings(world),
         Item={"name": {"S": "organisation"}, "document": {"S": json.dumps({"concurrency_limit": limit})}},
     )
 
@@ -94,7 +111,7 @@ def set_slots(world: World, limit: int) -> None:
 def holders(world: World) -> str:
     """The row that says who holds slots, as text."""
     row = world.aws("dynamodb").get_item(
-        TableName=f"{world.outputs['deployment']}-settings", Key={"name": {"S": "slots"}}, ConsistentRead=True
+        TableName=_settings(world), Key={"name": {"S": "slots"}}, ConsistentRead=True
     )
     return str(row.get("Item", ""))
 

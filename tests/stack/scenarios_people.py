@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,6 +49,38 @@ def cancel_during_an_outage(scene: Scene) -> None:
     scene.until(handed_over, "the sweeper has it")
     assert scene.job(job_id)["status"] == "cancelling", "a pod that may be billed is not a cancelled job"
     scene.world.disarm()
+
+
+def _paused(scene: Scene, job_id: str) -> dict[str, Any]:
+    def read() -> dict[str, Any] | None:
+        job = scene.job(job_id)
+        assert not job["is_final"], f"{job['status']}: {job['status_sentence']}"
+        return job if job["status"] == "paused" else None
+
+    job = scene.until(read, "the job is paused")
+    assert job["cost"]["accruing"] is False
+    assert scene.billed(job_id) == []
+    assert job_id not in holders(scene.world)
+    return job
+
+
+def pause_and_resume(scene: Scene) -> None:
+    job_id = scene.start(End(pods=(2, 2), resumed=True), steps=150, step=0.2)
+    scene.until_checkpoint(job_id)
+    scene.world.api.post(f"/jobs/{job_id}/pause", {})
+    _paused(scene, job_id)
+    scene.world.api.post(f"/jobs/{job_id}/resume", {})
+
+
+def lost_while_pausing(scene: Scene) -> None:
+    """The pod hangs, so that it cannot store what it has, and is then taken away."""
+    job_id = scene.start(End(pods=(2, 2), resumed=True), steps=150, step=0.2)
+    scene.until_checkpoint(job_id)
+    scene.signal(job_id, signal.SIGSTOP)
+    scene.world.api.post(f"/jobs/{job_id}/pause", {})
+    scene.reclaim(job_id, "KILL")
+    _paused(scene, job_id)
+    scene.world.api.post(f"/jobs/{job_id}/resume", {})
 
 
 def two_jobs_one_slot(scene: Scene) -> None:
@@ -113,6 +146,18 @@ TABLE = (
         "stays cancelling with its cost until the pod is known to be gone",
         cancel_during_an_outage,
         alone=True,
+    ),
+    Scenario(
+        "pause-and-resume",
+        "paused in training, then resumed",
+        "no pod and no slot while paused, resumed from its checkpoint",
+        pause_and_resume,
+    ),
+    Scenario(
+        "lost-while-pausing",
+        "the pod hangs and is taken away while the job pauses",
+        "paused all the same, resumed from the checkpoint before",
+        lost_while_pausing,
     ),
     Scenario(
         "two-jobs-one-slot",

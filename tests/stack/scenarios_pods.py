@@ -66,6 +66,11 @@ def dies_while_loading(scene: Scene) -> None:
     assert scene.world.ledger(job_id)[0]["restarts"] == 1
 
 
+def dies_again_and_again(scene: Scene) -> None:
+    scene.start(End("failed", "trainer_crashed"), crash="model_loading", crashes=99)
+    scene.note("every process exits")
+
+
 def silent_for_good(scene: Scene) -> None:
     job_id = _in_stage(scene, "training", REPLACED)
     scene.signal(job_id, signal.SIGSTOP)
@@ -166,6 +171,12 @@ TABLE = (
         "the trainer's process dies while the model loads",
         "the container starts again, the same pod",
         dies_while_loading,
+    ),
+    Scenario(
+        "process-dies-for-ever",
+        "every process of the trainer dies while the model loads",
+        "failed as `trainer_crashed` after a few, the pod ended",
+        dies_again_and_again,
     ),
     Scenario(
         "silent-for-good",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.stack.breakage import forget_the_account, holders, let_the_account_be_tried
 from tests.stack.invariants import End
 from tests.stack.scene import Play, Scenario, Scene
 
@@ -42,11 +43,24 @@ def reply_dropped_and_listed_too_late(scene: Scene) -> None:
     scene.until(swept, "the sweeper has ended the stray")
 
 
+def no_capacity_first(scene: Scene) -> None:
+    job_id = scene.draft()
+    scene.arm("no_capacity", job_id, count=1)
+    scene.begin(job_id)
+    scene.until_final(job_id)
+    said = [event["message"] for event in scene.world.api.events(job_id)]
+    assert len([message for message in said if message.startswith("No capacity:")]) == 1, said
+
+
 def no_capacity_anywhere_then_back(scene: Scene) -> None:
     job_id = scene.draft()
     scene.arm("no_capacity", job_id)
     scene.begin(job_id)
     scene.until(lambda: _requeued(scene, job_id), "the job is back in the queue")
+    waiting = scene.job(job_id)
+    assert "GPU" in waiting["status_sentence"], waiting["status_sentence"]
+    assert waiting["cost"]["accruing"] is False
+    assert job_id not in holders(scene.world)
     assert scene.world.ledger(job_id) == []
     scene.disarm(job_id)
     _started_again(scene, job_id)
@@ -65,23 +79,29 @@ def _started_again(scene: Scene, job_id: str) -> None:
     scene.until(started, "its turn comes again")
 
 
-def _account_refused(fault: str, reason: str) -> Play:
-    """The account itself is refused: the job fails clearly, or waits in the queue without a pod."""
+def _account_refused(fault: str, **parameters: Any) -> Play:
+    """The account itself is refused, and later works again. A second job must not even be tried meanwhile."""
 
     def play(scene: Scene) -> None:
-        end = End("failed", reason, NO_POD, also=(("cancelled", "user_cancelled"),))
-        job_id = scene.draft(end)
-        scene.arm(fault, job_id, operation="create") if fault == "key_401" else scene.arm(fault, job_id)
-        scene.begin(job_id)
-
-        def decided() -> bool:
-            job = scene.job(job_id)
-            return bool(job["is_final"] or _requeued(scene, job_id))
-
-        scene.until(decided, "the job has failed or waits")
-        assert scene.world.ledger(job_id) == []
-        if not scene.job(job_id)["is_final"]:
-            scene.world.api.cancel(job_id)
+        first, second = scene.draft(title=" first"), scene.draft(title=" second")
+        try:
+            for job_id in (first, second):
+                scene.arm(fault, job_id, **parameters)
+            scene.begin(first)
+            scene.until(lambda: _requeued(scene, first), "the refused job waits in the queue")
+            scene.begin(second)
+            scene.world.invoke("DispatchQueue")
+            assert scene.job(second)["status"] == "queued"
+            assert scene.job(second)["attempts"] == [], "it would only have been refused too"
+            assert [pod for job_id in (first, second) for pod in scene.world.ledger(job_id)] == []
+            for job_id in (first, second):
+                scene.disarm(job_id)
+            let_the_account_be_tried(scene.world)
+            _started_again(scene, first)
+            _started_again(scene, second)
+            scene.finish()
+        finally:
+            forget_the_account(scene.world)
 
     return play
 
@@ -142,7 +162,7 @@ TABLE = (
         "no-capacity-first",
         "the asked GPU is taken",
         "the next candidate is asked, one pod",
-        _create("no_capacity", count=1),
+        no_capacity_first,
     ),
     Scenario(
         "no-capacity-anywhere",
@@ -158,15 +178,17 @@ TABLE = (
     ),
     Scenario(
         "account-402",
-        "the account has no funds",
-        "no pod; failed as `provider_balance`, or waiting in the queue until funds are back",
-        _account_refused("balance_402", "provider_balance"),
+        "the account has no funds, later it has",
+        "no job fails, no pod, nobody else is tried; then both jobs complete",
+        _account_refused("balance_402"),
+        alone=True,
     ),
     Scenario(
         "account-401",
-        "the account's key is refused on create",
-        "no pod; failed as `provider_refused`, or waiting in the queue until the key works",
-        _account_refused("key_401", "provider_refused"),
+        "the account's key is refused on create, later it works",
+        "no job fails, no pod, nobody else is tried; then both jobs complete",
+        _account_refused("key_401", operation="create"),
+        alone=True,
     ),
     Scenario(
         "list-lags-new",

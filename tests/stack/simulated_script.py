@@ -40,7 +40,8 @@ class Script:
     """What the words of a job's name ask for.
 
     linger: stage in which the first process of the first attempt waits to be disturbed. fail: stage in which the
-    trainer reports the error `reason`. crash: stage in which the process dies. forget: result file that is announced and
+    trainer reports the error `reason`. crash: stage in which the process
+    dies, in the first `crashes` processes of a pod. forget: result file that is announced and
     not stored. dead_man: seconds of silence after which it gives its pod back, in place of the job file's.
     """
 
@@ -51,6 +52,7 @@ class Script:
     fail: str = ""
     reason: str = "out_of_memory"
     crash: str = ""
+    crashes: int = 1
     forget: str = ""
     dead_man: float = 0.0
 
@@ -59,5 +61,5 @@ class Script:
         """The script that a job's name carries."""
         found = re.search(r"\[([^\]]*)\]\s*$", name)
         words = dict(word.partition("=")[::2] for word in found.group(1).split()) if found else {}
-        kinds = {"steps": int, "every": int, "step": float, "dead_man": float}
+        kinds = {"steps": int, "every": int, "crashes": int, "step": float, "dead_man": float}
         return cls(**{key: kinds.get(key, str)(value) for key, value in words.items()})

@@ -59,12 +59,13 @@ class Simulation:
         self.folder = environment.work_dir_for(job)
         self.step, self.digest = 0, chain(job.seed, 0)
         self.stored_step = 0
-        self.first_process = False
+        self.first_process, self.incarnation = False, 0
         self.saving = threading.Lock()
         self.began = time.monotonic()
 
     def run(self, hello: Hello) -> None:
         """From hello to the stored result. StoppedError when a command ends it."""
+        self.incarnation = int(hello.incarnation)
         self.first_process = self.job.attempt == 1 and hello.incarnation == 1
         self.preprocess()
         self.load(hello)
@@ -173,7 +174,7 @@ class Simulation:
 
     def active(self, stage: str) -> None:
         self.say("stage", True, stage=stage, state="active", message=f"{stage} began", progress=0.0)
-        if self.script.crash == stage and self.first_process:
+        if self.script.crash == stage and self.incarnation <= self.script.crashes:
             self.report.flush(10.0)
             os._exit(3)
         if self.script.fail == stage:

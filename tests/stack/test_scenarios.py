@@ -15,8 +15,11 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 # All of the kind that disturbs only its own job: they are played at the same time.
 CHOSEN = (
+    "create-reply-dropped",
+    "create-500-after",
+    "no-capacity-first",
+    "no-capacity-anywhere",
     "create-500-before",
-    "account-401",
     "request-422",
     "list-lags-deleted",
     "reclaimed-kill-provisioning",

@@ -11,7 +11,7 @@ from chalicelib.domain.attempt import Attempt
 from chalicelib.domain.job import Job
 from chalicelib.domain.metrics import PointBlock
 from chalicelib.domain.progress import LogEvent, Progress
-from chalicelib.domain.queue import Slots
+from chalicelib.domain.queue import Slots, queue_key
 
 from tests.fakes_listed import FakeListed, check, raised
 from tests.fakes_records import (
@@ -94,7 +94,7 @@ class FakeJobs:
 
     def by_status(self, status: str, limit: int = 1000) -> Sequence[Job]:
         found = [job for job in self.rows.values() if job.status.value == status]
-        return sorted(found, key=lambda job: (job.queued_at or job.created_at, job.id))[:limit]
+        return sorted(found, key=queue_key)[:limit]
 
     def changed_since(self, changed_at: datetime | None, limit: int = 500) -> Sequence[Job | str]:
         entries: list[tuple[datetime, Job | str]] = [(job.changed_at, job) for job in self.rows.values()]

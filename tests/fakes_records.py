@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.domain.cost import CostRecord
+from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.identity import ApiToken, User
 from chalicelib.domain.notification import Notification
 from chalicelib.domain.termination import Termination
@@ -138,6 +139,11 @@ class FakeSettings:
 
     def put(self, name: str, document: Mapping[str, Any]) -> None:
         self.rows[name] = dict(document)
+
+    def save(self, name: str, after: Mapping[str, Any], *, expected: Mapping[str, Any] | None) -> None:
+        if self.rows.get(name) != expected:
+            raise StaleWrite("Someone else changed this meanwhile. Reload and try again.")
+        self.rows[name] = dict(after)
 
 
 @dataclass

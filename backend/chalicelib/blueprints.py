@@ -15,6 +15,7 @@ from chalicelib.routes import (
     models,
     notifications,
     openapi,
+    organisation,
     session,
     tokens,
     webhooks,
@@ -42,6 +43,7 @@ ROUTES = (
     job_views,
     models,
     notifications,
+    organisation,
 )
 STEPS = (provision_pod, await_stage, poll_pod, prepare_recovery, terminate_pod, collect_artifacts, settle_job)
 BLUEPRINTS = tuple(module.bp for module in (*ROUTES, webhooks, openapi, *STEPS, schedules, storage_events))

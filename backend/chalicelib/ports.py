@@ -50,7 +50,7 @@ class JobStore(Protocol):
         ...
 
     def by_status(self, status: str, limit: int = 1000) -> Sequence[Job]:
-        """Oldest first by the time of entering the queue, ties by id."""
+        """In the queue's order (`domain.queue.queue_key`): promoted ones, then oldest first, ties by id."""
         ...
 
     def changed_since(self, changed_at: datetime | None, limit: int = 500) -> Sequence[Job | str]:
@@ -186,6 +186,8 @@ class SettingsStore(Protocol):
     def get(self, name: str) -> Mapping[str, Any] | None: ...
 
     def put(self, name: str, document: Mapping[str, Any]) -> None: ...
+
+    def save(self, name: str, after: Mapping[str, Any], *, expected: Mapping[str, Any] | None) -> None: ...
 
 
 class Replies(Protocol):

@@ -9,7 +9,7 @@ from chalicelib import bootstrap
 from chalicelib.domain.errors import ProviderError
 from chalicelib.domain.gpu import GpuOffer
 from chalicelib.domain.job import Job
-from chalicelib.domain.queue import DEFAULT_LIMIT
+from chalicelib.domain.organisation import DOCUMENT, from_document
 from chalicelib.settings import settings
 from chalicelib.use_cases.dispatch_queue import dispatch_queue
 from chalicelib.use_cases.settle_job import Books
@@ -59,8 +59,7 @@ def dispatch(now: datetime) -> list[str]:
 
 
 def concurrency_limit() -> int:
-    organisation = bootstrap.documents().get("organisation") or {}
-    return int(organisation.get("concurrency_limit", DEFAULT_LIMIT))
+    return from_document(bootstrap.documents().get(DOCUMENT)).concurrency_limit
 
 
 def books(now: datetime) -> Books:

@@ -17,7 +17,7 @@ from chalicelib.domain.job import Job
 from chalicelib.domain.metrics import PointBlock
 from chalicelib.domain.notification import Notification, Priority
 from chalicelib.domain.progress import Intent, LogEvent, Money, Progress, Reached, StageRecord
-from chalicelib.domain.queue import release, take
+from chalicelib.domain.queue import next_in_line, promote, queue_key, release, take
 from chalicelib.domain.termination import Termination
 
 from tests.builders import DANA, a_job
@@ -81,6 +81,23 @@ def test_queued_jobs_come_oldest_first_with_ties_by_id(store: Store) -> None:
     first = jobs.save(transitions.start(a_job(2), START), expected=None)
     jobs.save(a_job(4), expected=None)
     assert [job.id for job in jobs.by_status("queued")] == [first.id, second.id, later.id]
+
+
+def test_promoted_jobs_come_before_all_others_and_the_latest_promotion_first(store: Store) -> None:
+    jobs = store("jobs")
+    at = [START + timedelta(seconds=second) for second in range(10)]
+    rows = [jobs.save(transitions.start(a_job(number), at[number]), expected=None) for number in range(1, 6)]
+    one, two, three, four, five = rows
+    jobs.save(promote(four, at[7], at[7]), expected=four)
+    jobs.save(promote(three, at[8], at[8]), expected=three)
+    jobs.save(promote(five, at[7], at[7]), expected=five)
+    # Promoted while it waited for an earlier run, and queued anew since: a job like any other.
+    jobs.save(replace(one, promoted_at=at[0]), expected=one)
+    queued = jobs.by_status("queued")
+    assert [job.id for job in queued] == [three.id, four.id, five.id, one.id, two.id]
+    assert [job.id for job in jobs.by_status("queued", limit=2)] == [three.id, four.id]
+    assert sorted(queued, key=queue_key) == list(queued)
+    assert next_in_line(queued, at[9]) == queued[0]
 
 
 def test_changes_are_read_from_a_time_on_and_a_deleted_job_leaves_its_id(store: Store) -> None:
@@ -251,3 +268,14 @@ def test_small_documents_are_kept_by_name(store: Store) -> None:
     assert documents.get("prices") is None
     documents.put("prices", {"a": [1, 2.5, None]})
     assert documents.get("prices") == {"a": [1, 2.5, None]}
+
+
+def test_a_small_document_that_someone_else_changed_is_not_overwritten(store: Store) -> None:
+    documents = store("settings")
+    first = {"limit": 3, "é": [1.5, None, {"a": "b"}]}
+    documents.save("organisation", first, expected=None)
+    documents.save("organisation", {"limit": 4}, expected=documents.get("organisation"))
+    for expected in (None, first):
+        with pytest.raises(StaleWrite):
+            documents.save("organisation", {"limit": 9}, expected=expected)
+    assert documents.get("organisation") == {"limit": 4}

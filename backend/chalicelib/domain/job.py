@@ -137,6 +137,9 @@ class Job:
     recoveries: int = 0
     pauses: tuple[Pause, ...] = ()
     queued_at: datetime | None = None
+    # Since `queued_at`: moved to the front of the queue, and taken by the dispatcher (the newest time; see domain/queue.py).
+    promoted_at: datetime | None = None
+    claimed_at: datetime | None = None
     not_before: datetime | None = None
     capacity_misses: int = 0
     # What a queued job waits for besides a slot: "capacity" or "account".
@@ -204,6 +207,7 @@ def claim(job: Job, now: datetime) -> Job:
         status=JobStatus.PROVISIONING,
         run=job.run + 1,
         pauses=pauses,
+        claimed_at=now,
         not_before=None,
         held_by=None,
         ending=None,

@@ -54,6 +54,7 @@ class Plan:
     correction: Correction
     interruption_probability: float
     accuracy: Accuracy
+    cap_factor: Decimal = CAP_FACTOR
 
 
 def estimate(plan: Plan, extra_warnings: list[Notice], blockers: list[Notice], now: datetime) -> Estimate:
@@ -82,7 +83,7 @@ def estimate(plan: Plan, extra_warnings: list[Notice], blockers: list[Notice], n
         tiers=costs,
         memory=fit,
         accuracy=plan.accuracy,
-        spend_cap_usd=default_cap(chosen.cost_usd.high),
+        spend_cap_usd=default_cap(chosen.cost_usd.high, plan.cap_factor),
         warnings=(
             *extra_warnings,
             *notices.warnings(gpu.tier, hours, costs, plan.card, fit),
@@ -93,9 +94,9 @@ def estimate(plan: Plan, extra_warnings: list[Notice], blockers: list[Notice], n
     )
 
 
-def default_cap(high_usd: Decimal) -> Decimal:
-    """1.2 x the upper estimate, rounded up to a cent, at least a dollar."""
-    return max(LEAST_CAP_USD, (CAP_FACTOR * high_usd).quantize(_CENT, ROUND_UP))
+def default_cap(high_usd: Decimal, factor: Decimal = CAP_FACTOR) -> Decimal:
+    """1.2 (or what the organisation sets) x the upper estimate, rounded up to a cent, at least a dollar."""
+    return max(LEAST_CAP_USD, (factor * high_usd).quantize(_CENT, ROUND_UP))
 
 
 def _hours(plan: Plan) -> Hours:

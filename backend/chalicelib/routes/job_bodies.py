@@ -14,8 +14,8 @@ from chalicelib.use_cases.create_job import Words
 _MOST_TEXT = 5000
 
 
-def _money(value: Any) -> Any:
-    """Money travels as a decimal string; a float would already have lost cents."""
+def decimal_text(value: Any) -> Any:
+    """Money and other exact numbers travel as decimal strings; a float would already have lost cents."""
     if value is None or isinstance(value, str):
         return value
     raise ValueError('Money is written as a string, e.g. "7.50".')
@@ -25,7 +25,7 @@ Text = Annotated[StrictStr, Field(max_length=_MOST_TEXT)]
 Id = Annotated[StrictStr, Field(max_length=200)]
 Money = Annotated[
     Annotated[Decimal, Field(max_digits=12, decimal_places=4, allow_inf_nan=False)] | None,
-    BeforeValidator(_money),
+    BeforeValidator(decimal_text),
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain import presets, track_record, workload
@@ -14,6 +14,7 @@ from chalicelib.domain.dataset import Dataset, DatasetStatus, eligibility
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.estimate import Estimate, Notice
 from chalicelib.domain.job import ACTIVE, Job, JobStatus
+from chalicelib.domain.organisation import DOCUMENT, from_document
 from chalicelib.domain.plan_cost import Plan, estimate
 from chalicelib.domain.track_record import FinishedJob
 from chalicelib.ports import DatasetStore, Files, JobStore, SettingsStore
@@ -64,7 +65,9 @@ def estimate_job(
         *_preset_blockers(request, dataset, record),
         *rival_blockers,
     ]
-    return estimate(_plan(chosen, dataset, record, now), warnings, blockers, now)
+    cap_factor = from_document(documents.get(DOCUMENT)).default_cap_factor
+    plan = replace(_plan(chosen, dataset, record, now), cap_factor=cap_factor)
+    return estimate(plan, warnings, blockers, now)
 
 
 def _plan(chosen: Configured, dataset: Dataset, record: Sequence[FinishedJob], now: datetime) -> Plan:

@@ -14,7 +14,7 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.adapters.dynamo import documents as d
 from chalicelib.adapters.dynamo.tables import JobItem, SettingItem
 from chalicelib.domain.job import Job
-from chalicelib.domain.queue import Slots
+from chalicelib.domain.queue import Slots, queue_key
 
 _DELETED = "deleted"
 
@@ -28,7 +28,7 @@ def _keys(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "status": job.status.value,
-        "queue_key": f"{_instant(job.queued_at or job.created_at)}#{job.id}",
+        "queue_key": queue_key(job),
         "changed_shard": "jobs",
         "changed_at": _instant(job.changed_at),
     }

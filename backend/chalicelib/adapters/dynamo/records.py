@@ -93,3 +93,13 @@ class DynamoSettings:
 
     def put(self, name: str, document: Mapping[str, Any]) -> None:
         self._settings(name=name, document=json.dumps(document, default=str)).save()
+
+    def save(self, name: str, after: Mapping[str, Any], *, expected: Mapping[str, Any] | None) -> None:
+        # These items carry no version that counts; what was read is dumped to the very text it was read from.
+        unchanged = (
+            self._settings.name.does_not_exist()
+            if expected is None
+            else self._settings.document == json.dumps(expected)
+        )
+        row = self._settings(name=name, document=json.dumps(after, default=str))
+        row.save(condition=unchanged, add_version_condition=False)

@@ -1,0 +1,3 @@
+from tests.backend.routes.conftest import site
+
+__all__ = ["site"]

@@ -16,6 +16,7 @@ from chalicelib.routes import (
     notifications,
     openapi,
     organisation,
+    queue,
     session,
     tokens,
     webhooks,
@@ -44,6 +45,7 @@ ROUTES = (
     models,
     notifications,
     organisation,
+    queue,
 )
 STEPS = (provision_pod, await_stage, poll_pod, prepare_recovery, terminate_pod, collect_artifacts, settle_job)
 BLUEPRINTS = tuple(module.bp for module in (*ROUTES, webhooks, openapi, *STEPS, schedules, storage_events))

@@ -14,7 +14,7 @@ from chalicelib.settings import settings
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
-    from chalicelib import ports
+    from chalicelib import ports, ports_queue
     from chalicelib.adapters.jobs_index import JobsIndex
 
 
@@ -104,6 +104,20 @@ def audit() -> ports.AuditLog:
     from chalicelib.adapters.dynamo.records import DynamoAuditLog
 
     return DynamoAuditLog(settings().table_prefix)
+
+
+@cache
+def queue_events() -> ports_queue.QueueEventStore:
+    from chalicelib.adapters.dynamo.queue import DynamoQueueEvents
+
+    return DynamoQueueEvents(settings().table_prefix)
+
+
+@cache
+def approvals() -> ports_queue.ApprovalStore:
+    from chalicelib.adapters.dynamo.queue import DynamoApprovals
+
+    return DynamoApprovals(settings().table_prefix)
 
 
 @cache

@@ -15,6 +15,7 @@ from chalicelib.storage_events import check
 from chalicelib.use_cases.expire_pauses import expire_pauses
 from chalicelib.use_cases.expire_uploads import expire_uploads
 from chalicelib.use_cases.poll_pod import DOOR
+from chalicelib.use_cases.record_queue_history import record_queue_history
 from chalicelib.use_cases.refresh_catalog import refresh_catalog
 from chalicelib.use_cases.settle_job import settle_job
 from chalicelib.use_cases.sweep_pods import Broom, sweep_pods
@@ -25,7 +26,15 @@ bp = Blueprint(__name__)
 @bp.lambda_function(name="DispatchQueue")
 @observed("DispatchQueue")
 def dispatch_queue(event: dict[str, Any], context: Any) -> Any:
-    return {"started": telling.dispatch(bootstrap.clock()())}
+    now = bootstrap.clock()()
+    started = telling.dispatch(now)
+    recorded = record_queue_history(
+        jobs=bootstrap.jobs(),
+        events=bootstrap.queue_events(),
+        documents=bootstrap.documents(),
+        now=now,
+    )
+    return {"started": started, "queue_events": recorded}
 
 
 @bp.lambda_function(name="SweepPods")

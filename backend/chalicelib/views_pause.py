@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from chalicelib import views_stages
+from chalicelib.domain import pace
 from chalicelib.domain.cost import START_UP_SECONDS
 from chalicelib.domain.job import Job, JobStatus
 from chalicelib.domain.pause import KEPT_DAYS, kept_until, paused_seconds
@@ -48,10 +48,10 @@ def pause_json(job: Job, row: Progress, kept_days: int = KEPT_DAYS) -> dict[str,
 
 def _remaining(job: Job, row: Progress) -> dict[str, Any]:
     """What is left, at the pace and rate the job had. None where that is not known."""
-    total = views_stages.total_steps(job, row)
+    total = pace.total_steps(job, row)
     step = job.checkpoint.step if job.checkpoint else 0
     left = max(0, total - step)
-    hourly = views_stages.steps_per_hour(row)
+    hourly = pace.steps_per_hour(row)
     hours = None if not hourly else left / hourly + START_UP_SECONDS / 3600
     rate = row.money.rate_usd_per_hour if row.money else None
     return {

@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.domain import end_reasons
 from chalicelib.domain.job import ACTIVE, Job, JobStatus
+from chalicelib.domain.pace import remaining_seconds, steps_per_hour, total_steps
 from chalicelib.domain.pause import paused_seconds
 from chalicelib.domain.progress import Progress, StageRecord
 from chalicelib.views_catalog import iso
@@ -97,18 +98,9 @@ def _trend(loss: float, before: float | None) -> str:
     return "↓ improving" if loss < before else "↑ increasing"
 
 
-def total_steps(job: Job, row: Progress) -> int:
-    planned = (row.plan or {}).get("total_steps")
-    return int(planned or (job.estimate.total_steps if job.estimate else 0))
-
-
 def progress_json(job: Job, row: Progress, now: datetime) -> dict[str, Any]:
     total = total_steps(job, row)
-    hourly = steps_per_hour(row)
     done = job.status is JobStatus.COMPLETED
-    remaining = None
-    if hourly and job.status in ACTIVE and row.stages.get("training", StageRecord()).state == "active":
-        remaining = round(max(0, total - row.step) * 3600 / hourly) + 60
     return {
         "percent": 100.0 if done else round(min(100.0, 100 * row.step / total), 1) if total else 0.0,
         "step": row.step,
@@ -116,8 +108,8 @@ def progress_json(job: Job, row: Progress, now: datetime) -> dict[str, Any]:
         "epoch": round(row.epoch, 2),
         "epochs": int((row.plan or {}).get("epochs") or job.configuration.hyperparameters.epochs),
         "elapsed_seconds": _active_seconds(job, now),
-        "remaining_seconds": remaining,
-        "steps_per_hour": hourly,
+        "remaining_seconds": remaining_seconds(job, row),
+        "steps_per_hour": steps_per_hour(row),
         "message": _message(job, row),
     }
 
@@ -128,16 +120,6 @@ def _active_seconds(job: Job, now: datetime) -> int:
         return 0
     until = job.ended_at or now
     return round((until - job.started_at).total_seconds() - paused_seconds(job.pauses, until))
-
-
-def steps_per_hour(row: Progress) -> float | None:
-    """From the recent pace only: set-up never slows it down, a slow-down shows at once."""
-    if len(row.pace) < 2:
-        return None
-    (first_at, first), (last_at, last) = row.pace[0], row.pace[-1]
-    if last_at <= first_at or last <= first:
-        return None
-    return round((last - first) * 3600 / (last_at - first_at), 1)
 
 
 def _message(job: Job, row: Progress) -> str | None:

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# What each layer may import of ours. Modules directly in chalicelib are named; `views` covers every views_*.py.
+# What each layer may import of ours. Modules directly in chalicelib are named; `views` covers every
+# views_*.py, `ports` every ports_*.py.
 ALLOWED: dict[str, frozenset[str]] = {
     "domain": frozenset({"domain"}),
     "use_cases": frozenset({"domain", "use_cases", "ports"}),
@@ -47,7 +48,7 @@ def layer_of(name: str) -> str:
     """`chalicelib.views_jobs` -> views, `chalicelib.domain.job` -> domain, `chalicelib` -> the empty string."""
     parts = name.split(".")
     first = parts[1] if len(parts) > 1 else ""
-    return "views" if first == "views" or first.startswith("views_") else first
+    return next((layer for layer in ("views", "ports") if first.startswith(f"{layer}_")), first)
 
 
 def outward_imports(library: Path) -> list[str]:

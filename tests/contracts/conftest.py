@@ -7,12 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
-from chalicelib.adapters.dynamo import attempts, jobs, listed, notifications, people, progress, records
+from chalicelib.adapters.dynamo import attempts, jobs, listed, notifications, people, progress, queue, records
 from chalicelib.adapters.dynamo.documents import bind
 from chalicelib.adapters.dynamo.tables import TABLES
 from moto import mock_aws
 
-from tests import fakes
+from tests import fakes, fakes_queue
 
 PREFIX = "contract"
 PAIRS: dict[str, tuple[Callable[[], Any], Callable[[str], Any]]] = {
@@ -26,6 +26,8 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[str], Any]]] = {
     "notifications": (fakes.FakeNotifications, notifications.DynamoNotifications),
     "terminations": (fakes.FakeTerminations, records.DynamoTerminations),
     "costs": (fakes.FakeCosts, records.DynamoCosts),
+    "queue_events": (fakes_queue.FakeQueueEvents, queue.DynamoQueueEvents),
+    "approvals": (fakes_queue.FakeApprovals, queue.DynamoApprovals),
     "settings": (fakes.FakeSettings, records.DynamoSettings),
 }
 

@@ -62,6 +62,8 @@ PORTS: dict[str, set[Need]] = {
     "terminations": table("terminations", "PutItem", "Query", "DeleteItem"),
     "costs": table("cost_records", "PutItem", "Query"),
     "audit": table("audit_log", "PutItem"),
+    "queue_events": table("queue_events", "PutItem", "Query"),
+    "approvals": table("approvals", "GetItem", "PutItem", indexes=("by_subject", "by_shelf")),
     "documents": table("settings", "GetItem", "PutItem"),
     "replies": table("idempotency", "GetItem", "PutItem", "UpdateItem", "DeleteItem"),
     "cloud": on("arn:aws:ssm:us-east-1:1:parameter/d/runpod-api-key", "ssm:GetParameter"),

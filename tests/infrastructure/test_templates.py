@@ -75,7 +75,7 @@ def test_what_holds_users_data_outlives_the_stack_and_tables_can_be_restored(
     template: dict[str, Any],
 ) -> None:
     stateful = {name: entry for name, entry in template["Resources"].items() if entry.get("Type") in STATEFUL}
-    assert len(stateful) == 17
+    assert len(stateful) == 19
     for name, entry in stateful.items():
         assert entry["DeletionPolicy"] == "RetainExceptOnCreate", name
         assert entry["UpdateReplacePolicy"] == "Retain", name

@@ -140,6 +140,8 @@ class Job:
     # Since `queued_at`: moved to the front of the queue, and taken by the dispatcher (the newest time; see domain/queue.py).
     promoted_at: datetime | None = None
     claimed_at: datetime | None = None
+    # Who asked to be told about its way through the queue.
+    watchers: tuple[Person, ...] = ()
     not_before: datetime | None = None
     capacity_misses: int = 0
     # What a queued job waits for besides a slot: "capacity" or "account".

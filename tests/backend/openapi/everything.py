@@ -19,7 +19,7 @@ from chalicelib.domain.job import JobStatus
 from chalicelib.domain.people import user_id_of
 from chalicelib.settings import settings
 
-from tests import fakes
+from tests import fakes, fakes_queue
 from tests.application import application
 from tests.backend.datasets.fake_files import FakeFiles
 from tests.backend.estimate.examples import a_dataset
@@ -83,6 +83,8 @@ def everything() -> Iterator[Everything]:
             "notifications": fakes.FakeNotifications(),
             "terminations": fakes.FakeTerminations(),
             "costs": fakes.FakeCosts(),
+            "queue_events": fakes_queue.FakeQueueEvents(),
+            "approvals": fakes_queue.FakeApprovals(),
             "audit": fakes.FakeAudit(),
             "documents": fakes.FakeSettings(),
             "files": FakeFiles(),

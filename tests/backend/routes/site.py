@@ -24,6 +24,7 @@ from tests.backend.estimate.examples import a_dataset
 from tests.backend.identity.pool import Caller, FakePool, Reply
 from tests.backend.identity.world import ENVIRONMENT, FakeReplies
 from tests.fakes import START
+from tests.fakes_queue import FakeApprovals, FakeQueueEvents
 from tests.lifecycle.trainer import Trainer
 from tests.lifecycle.world import World
 
@@ -45,6 +46,8 @@ class Site:
     pool: FakePool = field(default_factory=FakePool)
     users: fakes.FakeUsers = field(default_factory=fakes.FakeUsers)
     datasets: fakes.FakeDatasets = field(default_factory=fakes.FakeDatasets)
+    queue_events: FakeQueueEvents = field(default_factory=FakeQueueEvents)
+    approvals: FakeApprovals = field(default_factory=FakeApprovals)
 
     def person(self, name: str, role: Role) -> Caller:
         account = self.pool.accounts.get(f"{name}@example.com") or self.pool.add(f"{name}@example.com")
@@ -125,6 +128,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             )
         }  # fmt: skip
         ports |= {"users": site.users, "datasets": site.datasets, "sign_in": site.pool}
+        ports |= {"queue_events": site.queue_events, "approvals": site.approvals}
         ports |= {"workflow": world.machine, "tokens": fakes.FakeTokens(), "replies": FakeReplies()}
         ports["jobs_index"] = JobsIndex(world.jobs, world.files, views.job_row, world.clock)
         for name, port in ports.items():

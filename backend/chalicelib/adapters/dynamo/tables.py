@@ -11,6 +11,8 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
+from chalicelib.adapters.dynamo.queue_tables import ApprovalItem, QueueEventItem
+
 
 class ByStatus(GlobalSecondaryIndex[Any]):
     class Meta:
@@ -258,4 +260,6 @@ TABLES: tuple[type[Model], ...] = (
     TokenItem,
     TerminationItem,
     SettingItem,
+    QueueEventItem,
+    ApprovalItem,
 )

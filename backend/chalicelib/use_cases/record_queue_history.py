@@ -1,0 +1,105 @@
+"""Brings the queue's history up to date: what changed jobs say becomes events, and events add up to days.
+
+Reads only jobs changed since the last time. Two at once write the same events and the same days, and what one loses by
+writing second is read again by the next: the newest two days are added up anew each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from chalicelib.domain.job import Job
+from chalicelib.domain.queue_history import Day, QueueEvent, add_up, events_of
+from chalicelib.ports import JobStore, SettingsStore
+from chalicelib.ports_queue import QueueEventStore
+
+DOCUMENT = "queue_days"
+DAYS_KEPT = 60
+_PAGE = 500
+# Writers' clocks differ, and the index of changes lags behind its table a little.
+_OVERLAP = timedelta(minutes=2)
+# A change of that age is in the index for certain.
+_SETTLED = timedelta(minutes=5)
+# A start is dated by its claim and known once the GPU is there, which takes 20 minutes at most.
+_KNOWN_LATE = timedelta(minutes=45)
+
+
+def record_queue_history(
+    *, jobs: JobStore, events: QueueEventStore, documents: SettingsStore, now: datetime
+) -> int:
+    """How many events were written. Calling it again writes the newest ones again, which changes nothing."""
+    stored = documents.get(DOCUMENT) or {}
+    cursor = datetime.fromisoformat(stored["cursor"]) if stored.get("cursor") else None
+    since = None if cursor is None else cursor - _OVERLAP
+    changed, newest = _changed(jobs, since)
+    fresh = [
+        event
+        for job in changed
+        for event in events_of(job)
+        if since is None or event.at >= since - _KNOWN_LATE
+    ]
+    for event in fresh:
+        events.add(event)
+    today = now.astimezone(UTC).date()
+    if not fresh and stored.get("today") == today.isoformat():
+        return 0
+    documents.put(DOCUMENT, _document(stored, fresh, events, _next_cursor(newest or cursor, now), today))
+    return len(fresh)
+
+
+def _next_cursor(newest: datetime | None, now: datetime) -> datetime | None:
+    """The newest change; once that is a while ago, a time after it, so that idle minutes do not read it again."""
+    if newest is None or now - newest < _SETTLED:
+        return newest
+    return now - _SETTLED + _OVERLAP
+
+
+def known_days(document: Mapping[str, Any] | None) -> dict[date, Day]:
+    rows = (document or {}).get("days", {})
+    return {date.fromisoformat(day): Day(**row) for day, row in rows.items()}
+
+
+def longest_wait_seconds(document: Mapping[str, Any] | None) -> float | None:
+    """Of all time; None before the first start."""
+    longest = (document or {}).get("longest_wait_seconds")
+    return None if longest is None else float(longest)
+
+
+def _document(
+    stored: Mapping[str, Any],
+    fresh: list[QueueEvent],
+    events: QueueEventStore,
+    cursor: datetime | None,
+    today: date,
+) -> dict[str, Any]:
+    days = known_days(stored)
+    for day in {event.day for event in fresh} | {today, today - timedelta(days=1)}:
+        days[day] = add_up(events.of_day(day))
+    longest = [day.longest_wait_seconds for day in days.values() if day.started]
+    before = longest_wait_seconds(stored)
+    kept = {day: days[day] for day in sorted(days)[-DAYS_KEPT:]}
+    return {
+        "cursor": None if cursor is None else cursor.isoformat(),
+        "today": today.isoformat(),
+        "longest_wait_seconds": max([*longest, *([] if before is None else [before])], default=None),
+        "days": {day.isoformat(): asdict(row) for day, row in kept.items()},
+    }
+
+
+def _changed(jobs: JobStore, since: datetime | None) -> tuple[list[Job], datetime | None]:
+    """Jobs changed at or after the time, and the time of the newest change."""
+    found: dict[str, Job] = {}
+    limit = _PAGE
+    while True:
+        page = jobs.changed_since(since, limit)
+        fresh = [entry for entry in page if isinstance(entry, Job)]
+        found.update({job.id: job for job in fresh})
+        last = max((job.changed_at for job in fresh), default=since)
+        if len(page) < limit:
+            return list(found.values()), last
+        # A page of one instant, or of deletions, which carry none: only asking for more gets past it.
+        limit = limit * 2 if last == since else _PAGE
+        since = last

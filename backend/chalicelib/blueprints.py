@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chalicelib import schedules, storage_events
 from chalicelib.routes import (
+    approvals,
     catalog,
     datasets,
     health,
@@ -46,6 +47,7 @@ ROUTES = (
     notifications,
     organisation,
     queue,
+    approvals,
 )
 STEPS = (provision_pod, await_stage, poll_pod, prepare_recovery, terminate_pod, collect_artifacts, settle_job)
 BLUEPRINTS = tuple(module.bp for module in (*ROUTES, webhooks, openapi, *STEPS, schedules, storage_events))

@@ -16,6 +16,7 @@ _PATH_PATTERNS: Mapping[str, str] = {
     "model_id": r"^mdl_[0-9a-z]{16}$",
     "token_id": r"^tok_[0-9a-z]{16}$",
     "notification_id": r"^[A-Za-z0-9_-]{1,80}$",
+    "approval_id": r"^apr_[0-9a-z]{16}$",
     "step": r"^[0-9]{1,9}$",
 }
 _ERRORS: Mapping[int, str] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from chalice import Blueprint  # type: ignore[attr-defined]
 
-from chalicelib import bootstrap, telling
+from chalicelib import approving, bootstrap, telling
 from chalicelib.observed import count, observed
 from chalicelib.settings import settings
 from chalicelib.storage_events import check
@@ -19,6 +19,7 @@ from chalicelib.use_cases.record_queue_history import record_queue_history
 from chalicelib.use_cases.refresh_catalog import refresh_catalog
 from chalicelib.use_cases.settle_job import settle_job
 from chalicelib.use_cases.sweep_pods import Broom, sweep_pods
+from chalicelib.use_cases.tidy_approvals import tidy_approvals
 
 bp = Blueprint(__name__)
 
@@ -27,14 +28,15 @@ bp = Blueprint(__name__)
 @observed("DispatchQueue")
 def dispatch_queue(event: dict[str, Any], context: Any) -> Any:
     now = bootstrap.clock()()
-    started = telling.dispatch(now)
+    started = telling.dispatch(now, again=True)
     recorded = record_queue_history(
         jobs=bootstrap.jobs(),
         events=bootstrap.queue_events(),
         documents=bootstrap.documents(),
         now=now,
     )
-    return {"started": started, "queue_events": recorded}
+    tidied = tidy_approvals(approvals=bootstrap.approvals(), effects=approving.effects(now), now=now)
+    return {"started": started, "queue_events": recorded, "approvals_tidied": tidied}
 
 
 @bp.lambda_function(name="SweepPods")

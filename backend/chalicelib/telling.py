@@ -6,14 +6,18 @@ from collections.abc import Callable
 from datetime import datetime
 
 from chalicelib import bootstrap
+from chalicelib.domain import news
 from chalicelib.domain.errors import ProviderError
 from chalicelib.domain.gpu import GpuOffer
 from chalicelib.domain.job import Job
+from chalicelib.domain.notification import Notification
 from chalicelib.domain.organisation import DOCUMENT, from_document
+from chalicelib.domain.person import Person
 from chalicelib.settings import settings
 from chalicelib.use_cases.dispatch_queue import dispatch_queue
 from chalicelib.use_cases.settle_job import Books
-from chalicelib.use_cases.tell import tell
+from chalicelib.use_cases.tell import deliver, tell
+from chalicelib.use_cases.tell_queue import tell_queue
 
 
 def teller(now: datetime) -> Callable[[str, Job], None]:
@@ -31,10 +35,41 @@ def teller(now: datetime) -> Callable[[str, Job], None]:
                 users=bootstrap.users(),
                 detail=_score(job) if kind == "artifact_ready" else "",
             )
+            if kind == "job_started":
+                _tell_watchers(job, now)
         except Exception:
             bootstrap.logger().exception("telling %s failed", kind)
 
     return say
+
+
+def _tell_watchers(job: Job, now: datetime) -> None:
+    """Whoever watches hears the end of it; the creator hears it anyway."""
+    for person in job.watchers:
+        if person.id != job.created_by.id:
+            told = news.note(
+                "job_started",
+                to=person,
+                at=job.claimed_at or now,
+                message=f"Training started for {job.name}.",
+                link=f"/training-jobs/{job.id}",
+                key=f"{job.id} {job.run}",
+            )
+            _deliver(told, person, job, watching=True)
+
+
+def _deliver(told: Notification, to: Person, job: Job, watching: bool) -> None:
+    deliver(
+        told,
+        to=to,
+        subject=f"{told.title}: {job.name}",
+        text=f"{told.message}\n\n{job.name}\n{settings().public_url}{told.link}\n\n"
+        f"You are told because you watch this job or chose to be: {settings().public_url}/notifications\n",
+        notifications=bootstrap.notifications(),
+        notifier=bootstrap.notifier(),
+        users=bootstrap.users(),
+        watching=watching,
+    )
 
 
 def _score(job: Job) -> str:
@@ -42,20 +77,32 @@ def _score(job: Job) -> str:
     return f"{model.quality.score:g}" if model is not None else ""
 
 
-def dispatch(now: datetime) -> list[str]:
-    """Starts what may start. The minute schedule does the same, so a failure here only delays."""
+def dispatch(now: datetime, *, again: bool = False) -> list[str]:
+    """Starts what may start, and tells whose turn has come near. The minute schedule does the same, so a failure here
+    only delays. again: what was told a few minutes ago is told once more, which only heals what was lost."""
+    started: list[str] = []
     try:
-        return dispatch_queue(
+        limit = concurrency_limit()
+        started = dispatch_queue(
             jobs=bootstrap.jobs(),
             workflow=bootstrap.workflow(),
             timings=settings().timings,
-            limit=concurrency_limit(),
+            limit=limit,
             documents=bootstrap.documents(),
+            now=now,
+        )
+        tell_queue(
+            jobs=bootstrap.jobs(),
+            progress=bootstrap.progress(),
+            limit=limit,
+            started=started,
+            again=again,
+            deliver=_deliver,
             now=now,
         )
     except Exception:
         bootstrap.logger().exception("dispatching failed; the schedule tries again")
-        return []
+    return started
 
 
 def concurrency_limit() -> int:

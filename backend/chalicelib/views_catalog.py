@@ -75,6 +75,9 @@ def catalog_json(
         "cancellation_reasons": [
             {"id": reason, "label": label} for reason, label in catalogue.CANCELLATION_REASONS
         ],
+        "promotion_reasons": [
+            {"id": reason, "label": label} for reason, label in catalogue.PROMOTION_REASONS
+        ],
     }
 
 

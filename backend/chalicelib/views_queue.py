@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.domain import queue_words
+from chalicelib.domain.approval import Approval
+from chalicelib.domain.identity import User
 from chalicelib.domain.job import Job, JobStatus
 from chalicelib.domain.queue import is_promoted
 from chalicelib.domain.queue_forecast import Turn
@@ -33,8 +35,10 @@ _BOTTLENECKS = {
 }
 
 
-def queue_json(queue: QueueNow, facts: Statistics, watcher_id: str) -> dict[str, Any]:
-    """watcher_id: whose watching is shown."""
+def queue_json(
+    queue: QueueNow, facts: Statistics, asked: Mapping[str, Approval], reader: User
+) -> dict[str, Any]:
+    """asked: open requests for promotion by job. reader: whose watching and rights are shown."""
     waiting, active = len(queue.waiting), len(queue.held)
     clears_at = queue.forecast.clears_at
     turns = zip(queue.waiting, queue.forecast.turns, strict=True)
@@ -43,7 +47,7 @@ def queue_json(queue: QueueNow, facts: Statistics, watcher_id: str) -> dict[str,
         "active": active,
         "free": max(0, queue.limit - active),
         "slots": [_slot(each, queue) for each in queue.held],
-        "queued": [_waiting(job, turn, queue, watcher_id) for job, turn in turns],
+        "queued": [_waiting(job, turn, queue, asked.get(job.id), reader) for job, turn in turns],
         "provisioning": [each.job.id for each in queue.held if each.job.status is JobStatus.PROVISIONING],
         "next_slot_at": iso(queue.forecast.next_slot_at),
         "clears_at": None if clears_at is None else iso(clears_at),
@@ -99,13 +103,16 @@ def _slot(held: Held, queue: QueueNow) -> dict[str, Any]:
     }
 
 
-def _waiting(job: Job, turn: Turn, queue: QueueNow, watcher_id: str) -> dict[str, Any]:
+def _waiting(job: Job, turn: Turn, queue: QueueNow, asked: Approval | None, reader: User) -> dict[str, Any]:
+    is_asked = asked is not None and not asked.is_expired(queue.at)
     return {
         **_job(job),
         **_turn(turn, queue),
         "promoted": is_promoted(job),
         "waits_for_gpu_until": None if job.not_before is None else iso(job.not_before),
-        "watching": any(person.id == watcher_id for person in job.watchers),
+        "promotion_requested": asked.id if asked is not None and is_asked else None,
+        "may_ask_promotion": turn.position > 1 and not is_asked and job.may_be_changed_by(reader),
+        "watching": any(person.id == reader.id for person in job.watchers),
     }
 
 

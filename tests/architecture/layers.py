@@ -23,6 +23,7 @@ ALLOWED: dict[str, frozenset[str]] = {
             "bootstrap",
             "settings",
             "telling",
+            "approving",
             "observed",
             "openapi",
             "signatures",

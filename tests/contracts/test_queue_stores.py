@@ -8,7 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from chalicelib.domain.approval import Approval, ApprovalStatus, Approver
+from chalicelib.domain.approval import (
+    Approval,
+    ApprovalStatus,
+    Approver,
+    addressed,
+    approver_of,
+    link_token,
+)
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.queue_history import QueueEvent
 from chalicelib.ports_queue import cursor_of
@@ -83,3 +90,14 @@ def test_approvals_are_listed_by_subject_by_status_and_while_something_is_to_be_
     assert list(approvals.open()) == [pending]
     assert list(approvals.of_status("approved", before=None, limit=1)) == [done]
     assert list(approvals.of_subject("job_2")) == [finished]
+
+
+def test_a_mailed_link_still_fits_the_approval_that_comes_back(store: Store) -> None:
+    key = b"a secret of the tests"
+    approvals = store("approvals")
+    approvals.save(addressed(_approval(1), (DANA.as_person(),), key), expected=None)
+    found = approvals.get("apr_1")
+    token = link_token(found, DANA.id, key)
+    assert approver_of(found, token, key) == DANA.as_person()
+    assert approver_of(found, token, b"another secret") is None
+    assert approver_of(found, link_token(found, MIRO.id, key), key) is None

@@ -78,6 +78,13 @@ CANCELLATION_REASONS: tuple[tuple[str, str], ...] = (
     ("other", "Other reason (please specify)"),
 )
 
+PROMOTION_REASONS: tuple[tuple[str, str], ...] = (
+    ("client_deadline", "Client deadline"),
+    ("business_need", "Critical business need"),
+    ("urgent_fix", "Testing urgent fix"),
+    ("manager_override", "Manager override"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -111,6 +118,11 @@ def gpu_type(gpu_id: str) -> GpuType | None:
 def reason_label(reason_id: str) -> str | None:
     """None for an unknown reason."""
     return dict(CANCELLATION_REASONS).get(reason_id)
+
+
+def promotion_reason_label(reason_id: str) -> str | None:
+    """None for an unknown reason."""
+    return dict(PROMOTION_REASONS).get(reason_id)
 
 
 def priced(offers: Iterable[GpuOffer] | None, fetched_at: datetime | None) -> tuple[GpuCard, ...]:

@@ -142,6 +142,8 @@ class Job:
     claimed_at: datetime | None = None
     # Who asked to be told about its way through the queue.
     watchers: tuple[Person, ...] = ()
+    # What was told of that way, and when it came to be so (see domain/queue_news.py).
+    told: tuple[tuple[str, datetime], ...] = ()
     not_before: datetime | None = None
     capacity_misses: int = 0
     # What a queued job waits for besides a slot: "capacity" or "account".

@@ -67,6 +67,8 @@ class _Kind:
     title: str
     priority: Priority
     mailed: bool
+    # In the app too only for those who ask for it: who watches a job, or chose so.
+    on_request: bool = False
 
 
 KINDS: Mapping[str, _Kind] = {
@@ -79,6 +81,11 @@ KINDS: Mapping[str, _Kind] = {
     "pause_ended": _Kind("Paused Training Ended", Priority.MEDIUM, mailed=True),
     "job_cancelled": _Kind("Training Cancelled", Priority.MEDIUM, mailed=False),
     "artifact_ready": _Kind("Model Ready for Download", Priority.HIGH, mailed=True),
+    "queue_near": _Kind("Starting Soon", Priority.LOW, mailed=False, on_request=True),
+    "queue_next": _Kind("Next in Queue", Priority.MEDIUM, mailed=False, on_request=True),
+    "job_provisioning": _Kind("GPU Provisioning Started", Priority.LOW, mailed=False, on_request=True),
+    "promotion_requested": _Kind("Priority Queue Request", Priority.HIGH, mailed=True),
+    "promotion_decided": _Kind("Priority Request Decided", Priority.MEDIUM, mailed=True),
 }
 
 
@@ -133,6 +140,22 @@ def about(kind: str, job: Subject, now: datetime, detail: str = "") -> Notificat
     )
 
 
+def note(kind: str, *, to: Person, at: datetime, message: str, link: str, key: str) -> Notification:
+    """In words of one's own. key and `at` tell one telling from another: the same ones make the same id."""
+    told = KINDS[kind]
+    what = hashlib.sha256(f"{key} {kind}".encode()).hexdigest()[:16]
+    return Notification(
+        f"ntf_{at.astimezone(UTC):%Y%m%dT%H%M%S}-{what}",
+        to.id,
+        kind,
+        told.title,
+        message,
+        told.priority,
+        at,
+        link,
+    )
+
+
 def _happened_at(kind: str, job: Subject) -> datetime | None:
     if kind == "job_queued":
         return job.queued_at
@@ -149,14 +172,22 @@ def _id_of(kind: str, job: Subject, at: datetime) -> str:
     return f"ntf_{at.astimezone(UTC):%Y%m%dT%H%M%S}-{what}"
 
 
-def default_choice(kind: str, channel: str) -> bool:
-    """In the app always, by mail when a person would otherwise miss something that matters."""
+def default_choice(kind: str, channel: str, *, watching: bool = False) -> bool:
+    """In the app, by mail when a person would otherwise miss something that matters. What is told on request is told to
+    those who watch, on every channel, and to nobody else."""
+    if KINDS[kind].on_request:
+        return watching
     return True if channel == "in_app" else KINDS[kind].mailed
 
 
-def wants(preferences: Mapping[str, str], kind: str, channel: str) -> bool:
+def wants(preferences: Mapping[str, str], kind: str, channel: str, *, watching: bool = False) -> bool:
     stored = preferences.get(preference_name(kind, channel))
-    return default_choice(kind, channel) if stored is None else stored == "on"
+    return default_choice(kind, channel, watching=watching) if stored is None else stored == "on"
+
+
+def is_wanted(preferences: Mapping[str, str], kind: str, *, watching: bool = False) -> bool:
+    """On any channel at all."""
+    return any(wants(preferences, kind, channel, watching=watching) for channel in CHANNELS)
 
 
 def preference_name(kind: str, channel: str) -> str:

@@ -7,16 +7,18 @@ from datetime import UTC
 from typing import Annotated, Any
 
 from chalice import Blueprint  # type: ignore[attr-defined]
-from pydantic import Field
+from pydantic import Field, StrictBool, StrictStr
 
-from chalicelib import bootstrap, telling, views_queue
+from chalicelib import approving, bootstrap, telling, views_approvals, views_queue
 from chalicelib.domain.errors import ValidationFailed
 from chalicelib.domain.identity import Role
 from chalicelib.domain.queue_history import statistics
-from chalicelib.routes.http import Call, Query, endpoint
+from chalicelib.routes.http import Body, Call, Query, endpoint
 from chalicelib.use_cases.read_queue import QueueNow, read_queue
 from chalicelib.use_cases.read_queue_history import read_queue_history
 from chalicelib.use_cases.record_queue_history import DOCUMENT, known_days, longest_wait_seconds
+from chalicelib.use_cases.request_promotion import KIND, request_promotion
+from chalicelib.use_cases.watch_job import watch_job
 
 bp = Blueprint(__name__)
 _KEY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-\d\dT[\d:.]{5,20}Z#[a-z]{1,20}#[a-z0-9_]{1,60}")
@@ -41,7 +43,8 @@ def queue_now(call: Call) -> QueueNow:
 def get_queue(call: Call) -> dict[str, Any]:
     document = bootstrap.documents().get(DOCUMENT)
     facts = statistics(known_days(document), longest_wait_seconds(document), call.now.astimezone(UTC).date())
-    return views_queue.queue_json(queue_now(call), facts, call.person.id)
+    asked = {each.subject: each for each in bootstrap.approvals().open() if each.kind == KIND}
+    return views_queue.queue_json(queue_now(call), facts, asked, call.person)
 
 
 @endpoint(
@@ -74,3 +77,45 @@ def _before(cursor: str | None) -> str | None:
     if not _KEY.fullmatch(key):
         raise ValidationFailed({"cursor": ["Not a cursor of this list."]})
     return key
+
+
+class PromotionBody(Body):
+    reason: Annotated[StrictStr, Field(max_length=40)]
+    justification: Annotated[StrictStr, Field(max_length=2000)]
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/jobs/{job_id}/promotion",
+    body=PromotionBody,
+    status=201,
+    idempotent_key=True,
+    summary="Ask a manager to move a waiting job to the front of the queue",
+)
+def post_promotion(call: Call) -> dict[str, Any]:
+    asked = request_promotion(
+        call.path["job_id"],
+        call.body.reason,
+        call.body.justification,
+        user=call.person,
+        desk=approving.desk(),
+        now=call.now,
+    )
+    return views_approvals.approval_json(asked, call.now)
+
+
+class WatchBody(Body):
+    queue: StrictBool
+
+
+@endpoint(
+    bp,
+    "PUT",
+    "/api/jobs/{job_id}/watch",
+    body=WatchBody,
+    summary="Be told, or not, when this job is third, is next, gets its GPU and starts",
+)
+def put_watch(call: Call) -> dict[str, Any]:
+    job = watch_job(call.path["job_id"], call.body.queue, user=call.person, jobs=bootstrap.jobs())
+    return {"id": job.id, "queue": any(person.id == call.person.id for person in job.watchers)}

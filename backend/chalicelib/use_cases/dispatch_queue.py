@@ -10,10 +10,12 @@ from chalicelib.domain import job as transitions
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.job import Job
 from chalicelib.domain.queue import next_in_line, take
+from chalicelib.domain.queue_news import PROVISIONING, noted
 from chalicelib.ports import JobStore, SettingsStore, Workflow
 from chalicelib.use_cases.admit_starts import admit_starts
 
 _MOST_STARTS = 20
+_FRONT = 25
 
 
 def dispatch_queue(
@@ -28,7 +30,7 @@ def dispatch_queue(
     """Ids of the jobs that were started. A claim whose execution did not start is repaired by the sweeper."""
     started: list[str] = []
     most = admit_starts(
-        documents, _MOST_STARTS, lambda: next_in_line(jobs.by_status("queued"), now) is not None, now
+        documents, _MOST_STARTS, lambda: _next(jobs, now) is not None, now
     )
     for _ in range(_MOST_STARTS):
         if len(started) >= most:
@@ -46,7 +48,9 @@ def dispatch_queue(
 
 def _claim_next(jobs: JobStore, limit: int, now: datetime) -> Job | None:
     slots = jobs.slots()
-    job = next_in_line(jobs.by_status("queued"), now)
+    if not replace(slots, limit=limit).free:
+        return None
+    job = _next(jobs, now)
     if job is None:
         return None
     # The index may lag behind: the row itself decides.
@@ -57,6 +61,16 @@ def _claim_next(jobs: JobStore, limit: int, now: datetime) -> Job | None:
     if taken is None:
         return None
     claimed, _ = jobs.save_with_slots(
-        transitions.claim(fresh, now), expected=fresh, slots=taken, expected_slots=slots
+        noted(transitions.claim(fresh, now), PROVISIONING, now),
+        expected=fresh,
+        slots=taken,
+        expected_slots=slots,
     )
     return claimed
+
+
+def _next(jobs: JobStore, now: datetime) -> Job | None:
+    """The first of the queue that may start; only when none of its front may, the whole of it is read."""
+    front = jobs.by_status("queued", _FRONT)
+    found = next_in_line(front, now)
+    return found if found is not None or len(front) < _FRONT else next_in_line(jobs.by_status("queued"), now)

@@ -5,7 +5,7 @@ Reads the slots row, one row of job and of progress per held slot (ten at most),
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.job import Job, JobStatus
@@ -49,6 +49,13 @@ class QueueNow:
         """Of moving the job to the front."""
         ends = [each.ends_at for each in self.held]
         return impact(self.at, self.limit, ends, [as_waiting(job) for job in self.waiting], job_id)
+
+    def with_first(self, job_id: str) -> QueueNow:
+        """As it will be once this job was moved to the front; the index may take a moment to say so."""
+        waiting = tuple(sorted(self.waiting, key=lambda job: job.id != job_id))
+        ends = [each.ends_at for each in self.held]
+        made = forecast(self.at, self.limit, ends, [as_waiting(job) for job in waiting])
+        return replace(self, waiting=waiting, forecast=made)
 
     def wait(self, job_id: str) -> timedelta | None:
         turn = self.forecast.of(job_id)

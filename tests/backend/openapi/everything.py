@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from http.client import responses
 from typing import Any
@@ -14,6 +15,7 @@ from chalice import Chalice  # type: ignore[attr-defined]
 from chalice.test import Client
 from chalicelib import bootstrap, views
 from chalicelib.adapters.jobs_index import JobsIndex
+from chalicelib.domain.approval import Approval
 from chalicelib.domain.identity import Role, User
 from chalicelib.domain.job import JobStatus
 from chalicelib.domain.people import user_id_of
@@ -56,11 +58,20 @@ def _furnish(ports: dict[str, Any]) -> None:
     for number, change in enumerate(changes, start=1):
         ports["jobs"].save(a_job(number, **change), expected=None)
     ports["datasets"].save(a_dataset(), expected=None)
+    ports["approvals"].save(_an_approval(), expected=None)
+
+
+def _an_approval() -> Approval:
+    person = User("usr_member", "member@example.com", "Member", Role.MEMBER, fakes.START).as_person()
+    asked = {"job_name": "Harbour run 2", "old_position": 2, "queued_at": fakes.START.isoformat()}
+    until = fakes.START + timedelta(days=2)
+    return Approval("apr_0000000000000001", "promotion", a_job(2).id, asked, person, fakes.START, until)
 
 
 KNOWN_IDS = {
     "job_id": tuple(a_job(number).id for number in range(1, 5)),
     "dataset_id": (a_dataset().id,),
+    "approval_id": (_an_approval().id,),
 }
 
 

@@ -10,11 +10,12 @@ from chalicelib.domain import job as transitions
 from chalicelib.domain.errors import WrongStatus
 from chalicelib.domain.job import Job
 from chalicelib.domain.queue import is_promoted, next_in_line, position, promote, queue_key
+from chalicelib.use_cases.dispatch_queue import dispatch_queue
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import a_job
-from tests.fakes import START
+from tests.fakes import START, FakeJobs, FakeSettings, FakeWorkflow
 
 
 def _queued(number: int, second: int, promoted: int | None = None) -> Job:
@@ -66,3 +67,20 @@ def test_only_a_waiting_job_is_promoted() -> None:
 def test_the_time_of_the_claim_is_kept() -> None:
     at = START + timedelta(minutes=7)
     assert transitions.claim(_queued(1, 0), at).claimed_at == at
+
+
+def test_a_ready_job_behind_many_that_wait_for_a_gpu_is_found() -> None:
+    jobs, workflow, documents = FakeJobs(), FakeWorkflow(), FakeSettings()
+    later = START + timedelta(hours=2)
+    for number in range(1, 41):
+        jobs.save(replace(_queued(number, number), not_before=later), expected=None)
+    ready = jobs.save(_queued(50, 55), expected=None)
+
+    def dispatch() -> list[str]:
+        return dispatch_queue(
+            jobs=jobs, workflow=workflow, timings={}, limit=1, documents=documents, now=START
+        )
+
+    assert dispatch() == [ready.id]
+    assert dispatch() == []
+    assert jobs.slots().holders == (ready.id,)

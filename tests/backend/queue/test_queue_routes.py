@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from chalicelib.domain.identity import Role
 
+from tests.backend.queue.line import fill, pass_a_minute
 from tests.backend.routes.site import CANCEL, Site, differing_keys
 from tests.lifecycle.trainer import Trainer
 
@@ -18,22 +19,6 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "contracts" / "examples"
 
 def _example(name: str) -> Any:
     return json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def fill(site: Site, count: int) -> list[str]:
-    """Jobs of one dataset that differ in their epochs; three of them hold the slots. A minute lies between any two."""
-    made = []
-    for number in range(1, count + 1):
-        made.append(site.started(hyperparameters={"epochs": 1 + number % 5, "rank": 2 ** (2 + number // 5)}))
-        site.world.machine.advance(60)
-    return made
-
-
-def pass_a_minute(site: Site) -> None:
-    """The minute schedule as it runs in its own function."""
-    site.world.machine.advance(60)
-    site.client.lambda_.invoke("DispatchQueue", {})
-    site.world.machine.work()
 
 
 def test_an_empty_queue_says_that_everything_is_free(site: Site) -> None:

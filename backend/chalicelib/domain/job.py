@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from chalicelib.domain import end_reasons
+from chalicelib.domain.checkpoint import EARLIER_CHECKPOINTS, Checkpoint
 from chalicelib.domain.configuration import Configuration
 from chalicelib.domain.end_reasons import EndReason
 from chalicelib.domain.errors import WrongStatus
@@ -82,35 +83,6 @@ class Ending:
     error: str
     cause: str
     at: datetime
-
-
-# Kept beside the newest one; each has all it takes to continue.
-EARLIER_CHECKPOINTS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    name: str
-    size_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A verified checkpoint. path: under jobs/{job}/attempts/{attempt}/. revision: of the progress row when it was
-    announced; points of later steps came after that of the checkpoint before."""
-
-    step: int
-    attempt: int
-    path: str
-    files: tuple[StoredFile, ...]
-    at: datetime
-    reason: str = "interval"
-    revision: int = 0
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(file.size_bytes for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,11 @@ THROUGHPUT_DAYS = 7
 TREND_DAYS = 7
 _LEAST_FOR_A_TREND = 3
 _STEADY = 0.1
+# Why a claimed job came back into the queue, by `Job.held_by`.
+_HELD_BY = {
+    "capacity": "No GPU was available.",
+    "account": "The provider's account could not be used.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def events_of(job: Job) -> tuple[QueueEvent, ...]:
         if job.ended_at is not None:
             found.append(_removal(job, job.ended_at))
     elif claimed_at is not None and job.status is JobStatus.QUEUED:
-        reason = "No GPU was available."
+        reason = _HELD_BY.get(job.held_by or "", _HELD_BY["capacity"])
         found.append(QueueEvent(claimed_at, RETURNED, job.id, job.name, reason=reason))
     elif claimed_at is not None and job.status is not JobStatus.PROVISIONING:
         short_of = "gpu" if job.capacity_misses else "slot"

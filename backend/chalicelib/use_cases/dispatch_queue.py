@@ -29,9 +29,7 @@ def dispatch_queue(
 ) -> list[str]:
     """Ids of the jobs that were started. A claim whose execution did not start is repaired by the sweeper."""
     started: list[str] = []
-    most = admit_starts(
-        documents, _MOST_STARTS, lambda: _next(jobs, now) is not None, now
-    )
+    most = admit_starts(documents, _MOST_STARTS, lambda: _next(jobs, now) is not None, now)
     for _ in range(_MOST_STARTS):
         if len(started) >= most:
             break

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from chalicelib.domain.checkpoint import Checkpoint
 from chalicelib.domain.errors import NotFound, StaleAttempt
-from chalicelib.domain.job import Checkpoint, Job
+from chalicelib.domain.job import Job
 from chalicelib.domain.progress import Progress, command
 from chalicelib.domain.trainer_events import greet
 from chalicelib.ports import JobStore, ProgressStore, Workflow

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.domain import job as transitions
+from chalicelib.domain.checkpoint import Checkpoint, StoredFile
 from chalicelib.domain.errors import StaleAttempt, StorageUnavailable
-from chalicelib.domain.job import Checkpoint, Job, Stage, StoredFile
+from chalicelib.domain.job import Job, Stage
 from chalicelib.domain.metrics import PointBlock
 from chalicelib.domain.progress import Progress, command
 from chalicelib.domain.trainer_events import Checkpointed, Folded, fold

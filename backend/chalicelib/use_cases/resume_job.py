@@ -9,12 +9,13 @@ from decimal import Decimal
 
 from chalicelib.domain import pausing
 from chalicelib.domain.attempt import total_usd
+from chalicelib.domain.checkpoint import Checkpoint
 from chalicelib.domain.configure import configure
 from chalicelib.domain.cost import least_cap_usd
 from chalicelib.domain.errors import NotAllowed, ValidationFailed, WrongStatus
 from chalicelib.domain.estimate import Estimate
 from chalicelib.domain.identity import User
-from chalicelib.domain.job import Checkpoint, Job
+from chalicelib.domain.job import Job
 from chalicelib.ports import (
     AttemptStore,
     AuditLog,

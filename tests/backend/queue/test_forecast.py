@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 from chalicelib.domain import job as transitions
-from chalicelib.domain.job import Checkpoint, JobStatus
+from chalicelib.domain.checkpoint import Checkpoint
+from chalicelib.domain.job import JobStatus
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.queue_forecast import (
     PROVISIONING,

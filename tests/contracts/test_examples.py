@@ -13,9 +13,12 @@ from chalicelib.domain import errors
 from chalicelib.domain.catalogue import CANCELLATION_REASONS
 from chalicelib.domain.end_reasons import EndReason, status_of
 from chalicelib.domain.job import JobStatus, Stage
+from chalicelib.routes.approvals import DecisionBody
 from chalicelib.routes.http import Body
 from chalicelib.routes.job_bodies import CancelBody, CreateJobBody, EstimateBody
 from chalicelib.routes.job_views import TYPES
+from chalicelib.routes.organisation import SettingsBody
+from chalicelib.routes.queue import PromotionBody, WatchBody
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "contracts" / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
@@ -24,6 +27,10 @@ BODIES: dict[str, type[Body]] = {
     "job_create_request": CreateJobBody,
     "estimate_request": EstimateBody,
     "cancel_request": CancelBody,
+    "promotion_request": PromotionBody,
+    "approval_decision_request": DecisionBody,
+    "settings_request": SettingsBody,
+    "watch_request": WatchBody,
 }
 
 

@@ -162,3 +162,21 @@ def test_a_new_wait_needs_a_new_request(site: Site, asked: tuple[list[str], str]
     job = site.world.job(jobs[7])
     site.world.jobs.save(replace(job, queued_at=site.world.clock.now), expected=job)
     assert decide(site, approval_id, site.dana).status == 409
+
+
+def test_two_managers_at_once_decide_once(
+    site: Site, asked: tuple[list[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, approval_id = asked
+    real = site.approvals.save
+
+    def beaten(after: Any, *, expected: Any) -> Any:
+        monkeypatch.setattr(site.approvals, "save", real)
+        assert decide(site, approval_id, site.dana, "deny", reason="No.").status == 200
+        return real(after, expected=expected)
+
+    monkeypatch.setattr(site.approvals, "save", beaten)
+    reply = decide(site, approval_id, site.person("mia", Role.MANAGER))
+    assert (reply.status, reply.body["details"]) == (409, {"status": "denied"})
+    assert site.world.job(jobs[7]).promoted_at is None
+    assert [line["action"] for line in site.world.audit.lines].count("approval.denied") == 1

@@ -63,7 +63,14 @@ def _furnish(ports: dict[str, Any]) -> None:
 
 def _an_approval() -> Approval:
     person = User("usr_member", "member@example.com", "Member", Role.MEMBER, fakes.START).as_person()
-    asked = {"job_name": "Harbour run 2", "old_position": 2, "queued_at": fakes.START.isoformat()}
+    asked = {
+        "job_name": "Harbour run 2",
+        "old_position": 2,
+        "new_position": 1,
+        "queued_at": fakes.START.isoformat(),
+        "reason": "client_deadline",
+        "reason_label": "Client deadline",
+    }
     until = fakes.START + timedelta(days=2)
     return Approval("apr_0000000000000001", "promotion", a_job(2).id, asked, person, fakes.START, until)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from chalicelib.domain.errors import StaleAttempt, StaleWrite
 from chalicelib.domain.job import JobStatus
+from chalicelib.domain.progress import for_new_attempt
 
-from tests.lifecycle.trainer import Trainer
+from tests.lifecycle.machine import LambdaDied
+from tests.lifecycle.trainer import Trainer, _described
 from tests.lifecycle.world import World
 
 
@@ -145,3 +149,68 @@ def test_what_a_stage_said_is_not_undone_by_a_late_report(world: World) -> None:
     trainer = Trainer(world, world.running()).through("preprocessing")
     trainer.stage("preprocessing", "active")
     assert world.row(trainer.job_id).stages["preprocessing"].state == "completed"
+
+
+class Meanwhile:
+    """A store; something happens right before its next save, and that save may die."""
+
+    def __init__(self, store: Any, before_save: Callable[[], None]) -> None:
+        self._store, self._before_save = store, before_save
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def save(self, *arguments: Any, **named: Any) -> Any:
+        happening, self._before_save = self._before_save, lambda: None
+        happening()
+        return self._store.save(*arguments, **named)
+
+
+def _last_words(trainer: Trainer) -> list[dict[str, Any]]:
+    """What a pod says that is taken away: its last steps, and a checkpoint of them."""
+    path = "checkpoints/step-000008"
+    trainer._store(path)
+    announced = trainer.event(
+        "checkpoint", step=8, path=path, reason="terminating", files=_described(), upload_seconds=1.0
+    )
+    return [*(trainer.point(step) for step in range(6, 9)), announced]
+
+
+def test_a_checkpoint_counts_only_if_the_steps_before_it_are_in_the_curve(world: World) -> None:
+    """Its successor is being rented while a pod says its last words."""
+    job_id = world.running()
+    trainer = Trainer(world, job_id).through("model_loading").train(1, 5).checkpoint(5)
+    words = _last_words(trainer)
+
+    def give_way() -> None:
+        row = world.row(job_id)
+        world.progress.save(for_new_attempt(row, row.run, 2, "another fence"), expected=row)
+
+    world.progress = Meanwhile(world.progress, give_way)  # type: ignore[assignment]
+    with pytest.raises(StaleAttempt):
+        trainer.post(trainer.sequence, words)
+    checkpoint = world.job(job_id).checkpoint
+    assert checkpoint is not None
+    assert checkpoint.step == 5, "the successor would go on behind steps that are in no curve"
+    assert world.points(job_id) == [1, 2, 3, 4, 5]
+
+
+def test_a_checkpoint_whose_pointer_was_lost_is_taken_when_the_batch_comes_again(world: World) -> None:
+    job_id = world.running()
+    trainer = Trainer(world, job_id).through("model_loading").train(1, 5)
+    words = _last_words(trainer)
+
+    def die() -> None:
+        raise LambdaDied("killed between the row and the pointer")
+
+    jobs, world.jobs = world.jobs, Meanwhile(world.jobs, die)  # type: ignore[assignment]
+    with pytest.raises(LambdaDied):
+        trainer.post(trainer.sequence, words)
+    world.jobs = jobs
+    assert world.job(job_id).checkpoint is None
+    for _ in range(2):
+        trainer.post(trainer.sequence, words)
+        checkpoint = world.job(job_id).checkpoint
+        assert checkpoint is not None
+        assert checkpoint.step == 8
+    assert world.points(job_id) == list(range(1, 9))

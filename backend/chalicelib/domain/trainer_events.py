@@ -43,6 +43,8 @@ class Folded:
     rows: list[dict[str, Any]]
     log: list[LogEvent]
     checkpoints: list[Checkpointed]
+    # Of events that were seen before: the pointer to them may have been lost all the same.
+    repeated: list[Checkpointed]
     new_stage: str | None = None
 
     def say(self, at: datetime, kind: str, message: str, data: Mapping[str, Any] | None = None) -> None:
@@ -53,11 +55,12 @@ class Folded:
 
 def fold(progress: Progress, first_sequence: int, events: Sequence[Event], now: datetime) -> Folded:
     """`progress.next_sequence` tells afterwards what the trainer should send next."""
-    folded = Folded(replace(progress, last_event_at=now), [], [], [])
+    folded = Folded(replace(progress, last_event_at=now), [], [], [], [])
     if first_sequence > progress.next_sequence:
         return folded
-    taken = 0
-    for event in events[progress.next_sequence - first_sequence :]:
+    taken, new = 0, progress.next_sequence - first_sequence
+    folded.repeated = [_announced(event) for event in events[:new] if event["type"] == "checkpoint"]
+    for event in events[new:]:
         if len(folded.log) >= _MOST_LINES:
             break
         _HANDLERS[str(event["type"])](folded, event, _time(event["at"]))
@@ -167,12 +170,15 @@ def _metrics_sentence(row: Mapping[str, Any]) -> str:
     return f"Step {row['step']}: loss={loss:.4f}, lr={rate:.6f}{use}"
 
 
+def _announced(event: Event) -> Checkpointed:
+    files, at = tuple(event["files"]), _time(event["at"])
+    return Checkpointed(int(event["step"]), str(event["path"]), files, str(event["reason"]), at)
+
+
 def _checkpoint(folded: Folded, event: Event, at: datetime) -> None:
-    files = tuple(event["files"])
-    folded.checkpoints.append(
-        Checkpointed(int(event["step"]), str(event["path"]), files, str(event["reason"]), at)
-    )
-    size = sum(int(file["size_bytes"]) for file in files)
+    announced = _announced(event)
+    folded.checkpoints.append(announced)
+    size = sum(int(file["size_bytes"]) for file in announced.files)
     folded.say(
         at,
         "checkpoint",

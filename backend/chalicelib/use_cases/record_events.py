@@ -59,11 +59,17 @@ def record_events(
                 "A newer process of this attempt has said hello. Stop.", {"incarnation": before.incarnation}
             )
         folded = fold(before, first_sequence, events, now)
-        # The job first: if the row is lost after that, the same batch comes again and changes nothing.
+        verified = _verified(job_id, folded, inbox.files, now)
+        # The stage first: if the row is lost after that, the same batch comes again and changes nothing.
         _carry_over(job_id, folded, inbox, now)
-        return inbox.progress.save(
+        row = inbox.progress.save(
             folded.progress, expected=before, events=folded.log, block=_block(job_id, folded)
         )
+        # The pointer last: a pod that gives way to its successor at this very moment must not leave a checkpoint whose
+        # steps are in no curve, for the successor goes on behind them. If the pointer is lost, the batch comes again.
+        for checkpoint in (*folded.repeated, *verified):
+            _move_pointer(job_id, row, checkpoint, inbox, now)
+        return row
 
     row = again(once)
     evaluate_wait(row, workflow=inbox.workflow, now=now, heartbeat=True)
@@ -81,13 +87,18 @@ def _block(job_id: str, folded: Folded) -> PointBlock | None:
     return PointBlock(job_id, folded.progress.revision, tuple(folded.rows))
 
 
+def _verified(job_id: str, folded: Folded, files: Files, now: datetime) -> list[Checkpointed]:
+    """The announced checkpoints that are in storage; of the others a warning is logged."""
+    problems = [_missing(job_id, folded.progress.attempt, each, files) for each in folded.checkpoints]
+    for problem in filter(None, problems):
+        _warn(folded, now, problem)
+    folded.repeated = [
+        each for each in folded.repeated if _missing(job_id, folded.progress.attempt, each, files) is None
+    ]
+    return [each for each, problem in zip(folded.checkpoints, problems, strict=True) if problem is None]
+
+
 def _carry_over(job_id: str, folded: Folded, inbox: Inbox, now: datetime) -> None:
-    for checkpoint in folded.checkpoints:
-        problem = _missing(job_id, folded.progress.attempt, checkpoint, inbox.files)
-        if problem is None:
-            _move_pointer(job_id, folded.progress, checkpoint, inbox, now)
-        else:
-            _warn(folded, now, problem)
     if folded.new_stage is not None:
         before = the_job(inbox.jobs, job_id)
         stage = Stage(folded.new_stage)

@@ -13,6 +13,7 @@ from tests.stack.waiting import wait_until
 AGREED = {"configuration": True, "cost": True, "budget": True}
 REQUEST_TIMEOUT_SECONDS = 40.0
 JOB_TIMEOUT_SECONDS = 240.0
+BUSY_TRIES = 5
 
 
 class Api:
@@ -28,8 +29,12 @@ class Api:
         self.http.close()
 
     def get(self, path: str, **query: str | int) -> Any:
-        """The data of a GET."""
-        return _data(self.http.get(path, params=query))
+        """The data of a GET; asked again while a busy machine does not answer within the gateway's time."""
+        for _ in range(BUSY_TRIES):
+            reply = self.http.get(path, params=query)
+            if reply.status_code != 504:
+                break
+        return _data(reply)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The data of a POST."""

@@ -9,6 +9,7 @@ difference seen is a figure of the report.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -161,7 +162,11 @@ def _curve(checked: Checked, world: World, job: Mapping[str, Any]) -> None:
     whole = steps == list(range(1, len(steps) + 1))
     if (job["status"], job["end_reason"]) == ("completed", "completed"):
         whole = whole and len(steps) == job["progress"]["total_steps"]
-    checked.hold("curve whole, each step once", whole, steps)
+    missing = sorted(set(range(1, max(steps, default=0) + 1)) - set(steps))
+    twice = sorted(step for step, times in Counter(steps).items() if times > 1)
+    checked.hold(
+        "curve whole, each step once", whole, f"missing {missing}, twice {twice}, {len(steps)} in all"
+    )
 
 
 def _result(checked: Checked, world: World, job: Mapping[str, Any]) -> None:

@@ -48,8 +48,8 @@ TABLE: tuple[Scenario, ...] = (
 # Deadlines that scenarios wait out are shorter than the stack tests' own.
 SCENARIO_TIMINGS = {
     **TIMINGS,
-    "provisioning_deadline_seconds": 45,
-    "silent_pod_deadline_seconds": 30,
+    "provisioning_deadline_seconds": 60,
+    "silent_pod_deadline_seconds": 60,
     "termination_handover_seconds": 15,
     # Ten losses of one job must neither end it nor make it wait for minutes.
     "most_recoveries": 12,

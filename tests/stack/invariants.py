@@ -81,7 +81,7 @@ def check(world: World, job_id: str, end: End) -> Checked:
     last = job["attempts"][-1] if job["attempts"] else {}
     if end.resumed:
         checked.hold("resumed from a checkpoint", bool(last.get("resumed_from_step")), last)
-    _books(checked, job, pods, end.stray)
+    check_books(checked, job, pods, end.stray)
     _nothing_left(checked, world, job, pods)
     _curve(checked, world, job)
     if job["status"] == "completed":
@@ -89,7 +89,7 @@ def check(world: World, job_id: str, end: End) -> Checked:
     return checked
 
 
-def _books(checked: Checked, job: Mapping[str, Any], pods: list[dict[str, Any]], stray: int) -> None:
+def check_books(checked: Checked, job: Mapping[str, Any], pods: list[dict[str, Any]], stray: int) -> None:
     """Every billed second belongs to an attempt, and both sides come to the same sum."""
     attempts = {each["pod_id"]: each for each in job["attempts"] if each["pod_id"]}
     unexplained = [pod for pod in pods if pod["billed_seconds"] > 0 and pod["id"] not in attempts]

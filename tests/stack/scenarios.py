@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +100,20 @@ def judge_stack(outcomes: Sequence[Outcome], world: World) -> Outcome:
     return Outcome(whole, (), check_stack(world, jobs, causes, set()), 0.0, tuple(jobs))
 
 
+def outcomes(scenarios: Sequence[Scenario], home: Path, at_once: int = AT_ONCE) -> Iterator[Outcome]:
+    """Play them on a stack of their own in the folder `home`; the last one is about the stack as a whole."""
+    world = a_world(home)
+    done: list[Outcome] = []
+    try:
+        dataset = world.api.upload("Scenarios", example_rows())
+        for outcome in run(scenarios, world, dataset["id"], at_once):
+            done.append(outcome)
+            yield outcome
+        yield judge_stack(done, world)
+    finally:
+        world.stop()
+
+
 def as_line(outcome: Outcome) -> dict[str, Any]:
     """An outcome as data."""
     return {
@@ -122,7 +136,8 @@ def as_text(outcome: Outcome) -> str:
         f"{verdict:8} {line['name']:34} {line['trainer']:9} {line['seconds']:6.1f} s  "
         f"{len(line['invariants']):2} invariants, cost off by {line['cost_off_seconds']:.1f} s"
     )
-    return "\n".join([head, *(f"         {violation}" for violation in line["violations"])])
+    below = [*([f"did: {'; '.join(line['faults'])}"] if line["faults"] else []), *line["violations"]]
+    return "\n".join([head, *(f"         {each}" for each in below)])
 
 
 def as_table() -> str:
@@ -162,24 +177,21 @@ def main(arguments: Sequence[str]) -> int:
     # A stack must not outlive this process, whoever ends it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="scenarios-"))
-    show = (lambda outcome: json.dumps(as_line(outcome))) if options.json else as_text
-    world = a_world(folder / "home")
-    outcomes: list[Outcome] = []
+    show: Callable[[Outcome], str] = as_text
+    if options.json:
+        show = lambda outcome: json.dumps(as_line(outcome))  # noqa: E731
+    is_violated = False
     try:
-        dataset = world.api.upload("Scenarios", example_rows())
-        for outcome in run(chosen, world, dataset["id"], options.at_once):
-            outcomes.append(outcome)
+        for outcome in outcomes(chosen, folder / "home", options.at_once):
+            is_violated = is_violated or bool(outcome.checked.violations)
             sys.stdout.write(show(outcome) + "\n")
             sys.stdout.flush()
-        outcomes.append(judge_stack(outcomes, world))
-        sys.stdout.write(show(outcomes[-1]) + "\n")
     finally:
-        world.stop()
         if options.keep:
             sys.stdout.write(f"{folder}\n")
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    return 1 if any(outcome.checked.violations for outcome in outcomes) else 0
+    return 1 if is_violated else 0
 
 
 if __name__ == "__main__":

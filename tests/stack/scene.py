@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tests.stack.api import BUSY_TRIES
 from tests.stack.breakage import processes_of, send
 from tests.stack.invariants import BILLED, Checked, End, check
 from tests.stack.simulated_script import MARK
@@ -20,6 +21,7 @@ T = TypeVar("T")
 SIMULATED, REAL = "simulated", "real"
 # Generous: the machine is shared, and a condition that comes late is not a fault.
 PATIENCE_SECONDS = 300.0
+BUSY = "api_timeout"
 
 
 @dataclass
@@ -43,14 +45,38 @@ class Scene:
 
     def real_draft(self, end: End | None, cap: str, name: str, epochs: int, **more: Any) -> str:
         """A draft for the real trainer, unless the name says otherwise."""
-        job_id = self.world.api.draft(self.dataset_id, self.world.gpu(), name, epochs, cap, **more)
-        self.ends[job_id] = end or End()
-        return job_id
+        made = self._insist(
+            lambda: self.world.api.draft(self.dataset_id, self.world.gpu(), name, epochs, cap, **more),
+            # A draft whose reply did not come is left behind, and harmless.
+            lambda: None,
+        )
+        self.ends[made] = end or End()
+        return made
 
     def begin(self, job_id: str) -> str:
         """The job enters the queue."""
-        self.world.api.begin(job_id)
-        return job_id
+
+        def begin() -> str:
+            self.world.api.begin(job_id)
+            return job_id
+
+        def begun() -> str | None:
+            return None if self.job(job_id)["status"] == "pending_configuration" else job_id
+
+        return self._insist(begin, begun)
+
+    def _insist(self, act: Callable[[], str], is_done: Callable[[], str | None]) -> str:
+        """Do something though a busy machine does not answer within the gateway's time."""
+        for _ in range(BUSY_TRIES):
+            try:
+                return act()
+            except AssertionError as error:
+                if BUSY not in str(error):
+                    raise
+            done = is_done()
+            if done is not None:
+                return done
+        return act()
 
     def start(self, end: End | None = None, cap: str = "5.00", title: str = "", **script: object) -> str:
         """A started job for the simulated trainer."""

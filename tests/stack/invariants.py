@@ -36,12 +36,14 @@ ERROR_MARKS = ('"level":"ERROR"', '"level":"CRITICAL"', "Task timed out", "Impor
 @dataclass(frozen=True)
 class End:
     """How a job must end. also: other endings that are right, as (status, end reason). pods: least and most that were
-    rented. stray: how many of them may belong to no attempt, because the reply that told of them was lost."""
+    rented. stray: how many of them may belong to no attempt, because the reply that told of them was lost. off_seconds: how
+    much of a pod's rate the API may be off by."""
 
     status: str = "completed"
     reason: str = "completed"
     pods: tuple[int, int] = (1, 1)
     stray: int = 0
+    off_seconds: int = POLL_SECONDS
     resumed: bool = False
     also: tuple[tuple[str, str], ...] = ()
 
@@ -81,7 +83,7 @@ def check(world: World, job_id: str, end: End) -> Checked:
     last = job["attempts"][-1] if job["attempts"] else {}
     if end.resumed:
         checked.hold("resumed from a checkpoint", bool(last.get("resumed_from_step")), last)
-    check_books(checked, job, pods, end.stray)
+    check_books(checked, job, pods, end)
     _nothing_left(checked, world, job, pods)
     _curve(checked, world, job)
     if job["status"] == "completed":
@@ -89,11 +91,11 @@ def check(world: World, job_id: str, end: End) -> Checked:
     return checked
 
 
-def check_books(checked: Checked, job: Mapping[str, Any], pods: list[dict[str, Any]], stray: int) -> None:
+def check_books(checked: Checked, job: Mapping[str, Any], pods: list[dict[str, Any]], end: End) -> None:
     """Every billed second belongs to an attempt, and both sides come to the same sum."""
     attempts = {each["pod_id"]: each for each in job["attempts"] if each["pod_id"]}
     unexplained = [pod for pod in pods if pod["billed_seconds"] > 0 and pod["id"] not in attempts]
-    checked.hold("no unexplained pod-second", len(unexplained) <= stray, unexplained)
+    checked.hold("no unexplained pod-second", len(unexplained) <= end.stray, unexplained)
     known = [pod for pod in pods if pod["id"] in attempts]
     for pod in known:
         attempt = attempts[pod["id"]]
@@ -102,11 +104,11 @@ def check_books(checked: Checked, job: Mapping[str, Any], pods: list[dict[str, A
         # A rate of 0 is the last sample of a pod that is no longer billed; then the sum below is what counts.
         if Decimal(attempt["hourly_rate_usd"]):
             checked.seconds_off = max(checked.seconds_off, float(off * 3600 / rate))
-            allowed = rate * POLL_SECONDS / 3600 + SHOWN_USD
+            allowed = rate * end.off_seconds / 3600 + SHOWN_USD
             checked.hold("cost of each pod within one poll of the meter", off <= allowed, (attempt, pod))
     billed = sum((Decimal(str(pod["cost_usd"])) for pod in known), Decimal(0))
     dearest = max((Decimal(each["hourly_rate_usd"]) for each in attempts.values()), default=Decimal(0))
-    allowed = dearest * POLL_SECONDS * len(known) / 3600 + SHOWN_USD
+    allowed = dearest * end.off_seconds * len(known) / 3600 + SHOWN_USD
     off = abs(Decimal(job["cost"]["spent_usd"]) - billed)
     checked.hold("sum of the job within one poll per pod", off <= allowed, f"{job['cost']} {billed}")
     checked.overlap_seconds = overlap_seconds(pods)

@@ -15,7 +15,12 @@ from tests.stack.scene import Scenario, Scene
 JOBS = 10
 SEED = 7
 # Whatever the world does to it, a job ends like this; a GPU that was lost too often is a clear ending too.
-ANY_END = End(pods=(0, 100), stray=100, also=(("failed", "provider_lost"), ("failed", "no_capacity")))
+ANY_END = End(
+    pods=(0, 100),
+    also=(("failed", "provider_lost"), ("failed", "no_capacity")),
+    # While our side is down nobody polls the meter.
+    off_seconds=600,
+)
 WAYS = ("reclaim", "reclaim", "process", "workers", "workers", "workers", "emulator")
 PAUSE_SECONDS = (1.0, 6.0)
 
@@ -23,22 +28,26 @@ PAUSE_SECONDS = (1.0, 6.0)
 def chaos(scene: Scene) -> None:
     """Ten jobs are kept going while things are killed; then quiet, until all have ended."""
     dice, done = random.Random(SEED + scene.number), Counter[str]()
+    for number in range(JOBS):
+        _one_more(scene, number, dice)
     deadline = time.monotonic() + scene.duration_seconds
-    started = 0
     while time.monotonic() < deadline:
-        while len(_unfinished(scene)) < JOBS:
-            started += 1
-            scene.start(ANY_END, title=f" {started}", steps=dice.randint(60, 200), step=0.2, every=10)
+        if len(_unfinished(scene)) < JOBS:
+            _one_more(scene, len(scene.ends), dice)
         way = dice.choice(WAYS)
         if _strike(scene, way, dice):
             done[way] += 1
         time.sleep(dice.uniform(*PAUSE_SECONDS))
     scene.note(", ".join(f"{way} x{count}" for way, count in sorted(done.items())))
-    scene.note(f"{started} jobs")
+    scene.note(f"{len(scene.ends)} jobs")
     scene.finish()
     ends = Counter(str(scene.job(job_id)["end_reason"]) for job_id in scene.ends)
     pods = [pod for job_id in scene.ends for pod in scene.world.ledger(job_id)]
     scene.note(f"{len(pods)} pods, {sum(pod['billed_seconds'] for pod in pods):.0f} s billed; {dict(ends)}")
+
+
+def _one_more(scene: Scene, number: int, dice: random.Random) -> None:
+    scene.start(ANY_END, title=f" {number}", steps=dice.randint(60, 200), step=0.2, every=10)
 
 
 def _unfinished(scene: Scene) -> list[str]:

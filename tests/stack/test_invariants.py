@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.stack.invariants import SWEEP_SECONDS, Checked, check_books, overlap_seconds
+from tests.stack.invariants import SWEEP_SECONDS, Checked, End, check_books, overlap_seconds
 from tests.stack.simulated_script import Script, chain, following
 
 BEGAN = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -28,7 +28,7 @@ def _job(*pods: dict[str, Any], spent: str | None = None) -> dict[str, Any]:
 
 def _violations(job: dict[str, Any], pods: list[dict[str, Any]], stray: int = 0) -> list[str]:
     checked = Checked()
-    check_books(checked, job, pods, stray)
+    check_books(checked, job, pods, End(stray=stray))
     return [violation.partition(":")[0] for violation in checked.violations]
 
 

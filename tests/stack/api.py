@@ -13,7 +13,7 @@ from tests.stack.waiting import wait_until
 AGREED = {"configuration": True, "cost": True, "budget": True}
 REQUEST_TIMEOUT_SECONDS = 40.0
 JOB_TIMEOUT_SECONDS = 240.0
-BUSY_TRIES = 5
+BUSY_TRIES = 12
 
 
 class Api:

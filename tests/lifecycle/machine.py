@@ -57,6 +57,7 @@ class Machine:
     _ready: deque[Execution] = field(default_factory=deque)
     _tokens: dict[str, Execution] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _busy: set[str] = field(default_factory=set)
 
     # --- the port ---------------------------------------------------------------------------------------
 
@@ -97,12 +98,22 @@ class Machine:
         execution.status, execution.wait, execution.retry_at = "ABORTED", None, None
 
     def work(self) -> None:
-        """Everything that can happen at this moment of the clock."""
+        """Everything that can happen at this moment of the clock. Called from within a step, it moves the other
+        executions; that step's own one goes on when the step has answered."""
+        inside_a_step: list[Execution] = []
         while self._ready:
             execution = self._ready.popleft()
-            while execution.status == "RUNNING" and self._step(execution):
-                if len(execution.trail) > _MOST_STATES:
-                    raise AssertionError(f"{execution.name} runs in circles: {execution.trail[-30:]}")
+            if execution.name in self._busy:
+                inside_a_step.append(execution)
+                continue
+            self._busy.add(execution.name)
+            try:
+                while execution.status == "RUNNING" and self._step(execution):
+                    if len(execution.trail) > _MOST_STATES:
+                        raise AssertionError(f"{execution.name} runs in circles: {execution.trail[-30:]}")
+            finally:
+                self._busy.discard(execution.name)
+        self._ready.extend(inside_a_step)
 
     def advance(self, seconds: float) -> None:
         """Lets time pass, stopping at every timeout, silence and retry on the way."""
@@ -186,10 +197,13 @@ class Machine:
         payload = json.loads(json.dumps(arguments["Payload"]))
         try:
             result = json.loads(json.dumps(self.lambdas[function](payload)))
-        except LambdaDied as error:
+        except (LambdaDied, AppError) as error:
+            if _is_over(execution.wait):
+                # Whoever speaks first ends the task: a step that dies after its token was used changes nothing.
+                return self._look_at_wait(execution, state)
+            if isinstance(error, AppError):
+                return self._failed(execution, state, type(error).__name__, _as_cause(error))
             return self._failed(execution, state, "Runtime.ExitError", str(error))
-        except AppError as error:
-            return self._failed(execution, state, type(error).__name__, _as_cause(error))
         if by_token:
             return self._look_at_wait(execution, state)
         self._leave(execution, state, {"result": {"Payload": result}})
@@ -280,6 +294,10 @@ def _as_cause(error: AppError) -> str:
     name = type(error).__name__
     trace = ["Traceback (most recent call last):", f"{name}: {error.message}"]
     return json.dumps({"errorMessage": error.message, "errorType": name, "stackTrace": trace})
+
+
+def _is_over(wait: Wait | None) -> bool:
+    return wait is not None and wait.ended is not None
 
 
 def _matches(error: str, wanted: list[str]) -> bool:

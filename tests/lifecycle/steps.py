@@ -70,6 +70,8 @@ def _poll_pod(world: World, event: dict[str, Any]) -> Any:
 def _prepare_recovery(world: World, event: dict[str, Any]) -> Any:
     return prepare_recovery(
         event["job_id"],
+        event["run"],
+        event["attempt"],
         jobs=world.jobs,
         progress=world.progress,
         attempts=world.attempts,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.domain.gpu import PodName
+from chalicelib.domain.gpu import Pod, PodName
 from chalicelib.domain.job_file import attempt_secret
 from chalicelib.use_cases.greet_agent import greet_agent
 from chalicelib.use_cases.record_events import attempt_prefix, record_events
@@ -20,10 +20,10 @@ ADAPTER = {"adapter_model.safetensors": b"weights", "adapter_config.json": b"{}"
 
 
 class Trainer:
-    """The process inside the job's newest billed pod. Knows only what the pod's environment told it."""
+    """The process inside a pod, the job's newest billed one by default. Knows only what the pod's environment told it."""
 
-    def __init__(self, world: World, job_id: str) -> None:
-        pod = world.pods(job_id)[-1]
+    def __init__(self, world: World, job_id: str, pod: Pod | None = None) -> None:
+        pod = pod or world.pods(job_id)[-1]
         name = PodName.parse(pod.name)
         request = next(call for call in world.cloud.create_calls if call.name == pod.name)
         told = json.loads(request.env["LORA_PIPELINE_JOB"])

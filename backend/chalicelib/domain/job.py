@@ -107,6 +107,8 @@ class Job:
     run: int = 0
     attempt: int = 0
     recoveries: int = 0
+    # The attempt whose loss was counted last: one loss counts once, however often it is reported.
+    lost_attempt: int = 0
     pauses: tuple[Pause, ...] = ()
     queued_at: datetime | None = None
     # Since `queued_at`: moved to the front of the queue, and taken by the dispatcher (the newest time; see domain/queue.py).
@@ -206,9 +208,10 @@ def request_cancel(job: Job, cancellation: Cancellation) -> Job:
 
 
 def enter_stage(job: Job, stage: Stage, now: datetime) -> Job:
-    """The trainer is at work. Cancelling and pausing jobs keep their status; the stage is still noted."""
+    """The trainer is at work. Cancelling and pausing jobs keep their status; the stage is still noted. The last words
+    of a pod that counts as lost do not bring the job back."""
     status = job.status
-    if status in {JobStatus.PROVISIONING, JobStatus.RECOVERING}:
+    if status in {JobStatus.PROVISIONING, JobStatus.RECOVERING} and job.attempt > job.lost_attempt:
         status = JobStatus.RUNNING
     return replace(job, status=status, stage=stage, started_at=job.started_at or now, changed_at=now)
 
@@ -218,12 +221,6 @@ def keep_checkpoint(job: Job, newest: Checkpoint, now: datetime) -> Job:
     them."""
     earlier = tuple(each for each in job.kept_checkpoints if each.step < newest.step)[:EARLIER_CHECKPOINTS]
     return replace(job, checkpoint=newest, earlier_checkpoints=earlier, changed_at=now)
-
-
-def begin_recovery(job: Job, now: datetime) -> Job:
-    if job.status not in {JobStatus.PROVISIONING, JobStatus.RUNNING, JobStatus.RECOVERING}:
-        raise _refuse(job, "recovered")
-    return replace(job, status=JobStatus.RECOVERING, recoveries=job.recoveries + 1, changed_at=now)
 
 
 def begin_ending(job: Job, error: str, cause: str, now: datetime) -> Job:

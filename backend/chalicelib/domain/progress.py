@@ -147,10 +147,12 @@ def stronger(present: Intent | None, wanted: Intent) -> Intent:
 
 
 def for_new_attempt(progress: Progress, run: int, attempt: int, fence: str) -> Progress:
-    """Counters that belong to the pod start anew; curves, events and cursors go on."""
+    """Counters that belong to the pod start anew; curves, events and cursors go on. What was wanted of an earlier run
+    is over; what is wanted of this one is in the job too, where every wait looks."""
     return replace(
         progress,
         run=run,
+        intent=progress.intent if progress.run == run else None,
         attempt=attempt,
         fence=fence,
         incarnation=0,

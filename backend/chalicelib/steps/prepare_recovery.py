@@ -19,6 +19,9 @@ bp = Blueprint(__name__)
 def handler(event: dict[str, Any], context: Any) -> Any:
     return prepare_recovery(
         event["job_id"],
+        int(event["run"]),
+        # Executions that began under an earlier deployment do not say it.
+        int(event["attempt"]) if "attempt" in event else None,
         jobs=bootstrap.jobs(),
         progress=bootstrap.progress(),
         attempts=bootstrap.attempts(),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from chalicelib.domain.job import JobStatus
+from chalicelib.domain.job import ACTIVE, JobStatus
 from chalicelib.domain.progress import Intent, Progress, stronger
 from chalicelib.ports import JobStore, ProgressStore, Workflow
 from chalicelib.use_cases.again import change_progress
@@ -36,11 +36,14 @@ def await_stage(
 ) -> str:
     """Returns what `evaluate_wait` did. Deadlines live in the row, because a wait may be entered again and again."""
     job = jobs.get(job_id)
-    if job is None or job.run != run:
-        workflow.fail_wait(token, "JobAlreadyEnding", "another run has taken over")
+    if job is None or job.run != run or job.status not in ACTIVE:
+        # Also a call that took so long that its run was settled meanwhile: its token must not outlive the run.
+        workflow.fail_wait(token, "JobAlreadyEnding", "this run is over")
         return "released"
 
     def enter(row: Progress) -> Progress:
+        if row.run > run:
+            return row
         deadlines = dict(row.deadlines)
         if waiting_for in DEADLINES and waiting_for not in deadlines:
             deadlines[waiting_for] = now + timedelta(seconds=timings[DEADLINES[waiting_for]])
@@ -53,4 +56,7 @@ def await_stage(
         return replace(row, run=run, token=token, waiting_for=waiting_for, deadlines=deadlines, intent=intent)
 
     row = change_progress(progress, job_id, enter)
+    if row.token != token:
+        workflow.fail_wait(token, "JobAlreadyEnding", "another run has taken over")
+        return "released"
     return evaluate_wait(row, workflow=workflow, now=now, heartbeat=False)

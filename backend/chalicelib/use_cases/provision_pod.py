@@ -31,18 +31,17 @@ from chalicelib.domain.errors import (
     ProviderReplyLost,
 )
 from chalicelib.domain.gpu import Candidate, GpuOffer, Pod, PodName, PodRequest
-from chalicelib.domain.job import Job, JobStatus
+from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.job_file import as_webhook_secret, attempt_secret, job_file
 from chalicelib.domain.progress import Intent, Money, Progress, for_new_attempt
 from chalicelib.ports import AttemptStore, GpuCloud, JobStore, Notifier, ProgressStore, SettingsStore
 from chalicelib.use_cases.again import change_job, change_progress, the_job
+from chalicelib.use_cases.look_for_pod import look_for_pod
 from chalicelib.use_cases.restore_account import restore_account
 from chalicelib.use_cases.say import say
 from chalicelib.use_cases.trip_account import trip_account
 
 NO_CAPACITY = "no_capacity"
-_LOOKS = 3
-_SECONDS_BETWEEN_LOOKS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
     job = _wanted(the_job(desk.jobs, job_id), run)
     current = desk.attempts.get(job_id, job.attempt) if job.attempt else None
     if current is not None and current.status is not AttemptStatus.ENDED:
-        pod = _look_for(current.pod_name, desk)
+        pod = look_for_pod(current.pod_name, desk.cloud, desk.sleep)
         if pod is not None:
             return _move_in(job, current, pod, desk, adopted=True)
         desk.attempts.save(attempts_of.finish(current, "never_seen", desk.clock()), expected=current)
@@ -96,7 +95,7 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
         reuse = True
         pod = _ask(job, attempt, candidate, desk, landlord, refusals)
         if pod is not None:
-            return _move_in(the_job(desk.jobs, job_id), attempt, pod, desk, adopted=False)
+            return _move_in(_own(the_job(desk.jobs, job_id), run), attempt, pod, desk, adopted=False)
         reuse = _still(attempt, desk).end == NO_CAPACITY
     if refusals and not any(refusals):
         # Nobody said "no capacity" and nobody took it: it is the request that is wrong.
@@ -111,12 +110,20 @@ def _lost_in(job: Job, desk: Desk) -> frozenset[str]:
 
 
 def _wanted(job: Job, run: int) -> Job:
-    if job.run != run or job.ending is not None or job.is_final:
+    # Not active: paused or queued again. A call so late that its run was settled meanwhile must rent nothing.
+    if job.run != run or job.ending is not None or job.status not in ACTIVE:
         raise JobAlreadyEnding("This run is over.")
     if job.status is JobStatus.CANCELLING:
         raise JobCancelled("Cancelled before a GPU was rented.")
     if job.status is JobStatus.PAUSING:
         raise PauseRequested("Paused before a GPU was rented.")
+    return job
+
+
+def _own(job: Job, run: int) -> Job:
+    """The pod of a run that was replaced while it asked is a stray: the sweeper ends it."""
+    if job.run != run:
+        raise JobAlreadyEnding("Another run has taken over.")
     return job
 
 
@@ -154,14 +161,14 @@ def _intend(job: Job, number: int, candidate: Candidate, desk: Desk, landlord: L
     saved = desk.attempts.save(wanted, expected=desk.attempts.get(job.id, number))
     if job.attempt != number:
         change_job(desk.jobs, job.id, lambda before: transitions.new_attempt(_wanted(before, job.run), now))
-    change_progress(
-        desk.progress,
-        job.id,
-        lambda row: replace(
-            for_new_attempt(row, job.run, number, fence),
-            provisioning_since=row.provisioning_since if row.run == job.run else now,
-        ),
-    )
+
+    def enter(row: Progress) -> Progress:
+        if row.run > job.run:
+            raise JobAlreadyEnding("Another run has taken over.")
+        since = row.provisioning_since if row.run == job.run else now
+        return replace(for_new_attempt(row, job.run, number, fence), provisioning_since=since)
+
+    change_progress(desk.progress, job.id, enter)
     return saved
 
 
@@ -205,7 +212,7 @@ def _ask(
         )
         return None
     except ProviderReplyLost:
-        pod = _look_for(attempt.pod_name, desk)
+        pod = look_for_pod(attempt.pod_name, desk.cloud, desk.sleep)
         if pod is None:
             _give_up(attempt, "reply_lost", desk)
         return pod
@@ -214,17 +221,6 @@ def _ask(
 def _give_up(attempt: Attempt, why: str, desk: Desk) -> None:
     before = _still(attempt, desk)
     desk.attempts.save(attempts_of.finish(before, why, desk.clock()), expected=before)
-
-
-def _look_for(name: str, desk: Desk) -> Pod | None:
-    """By exact name. Absent only after several clean listings: a new pod may be listed late."""
-    for look in range(_LOOKS):
-        if look:
-            desk.sleep(_SECONDS_BETWEEN_LOOKS)
-        found = next((pod for pod in desk.cloud.list(name) if pod.name == name and pod.is_billed), None)
-        if found is not None:
-            return found
-    return None
 
 
 def _pod_request(

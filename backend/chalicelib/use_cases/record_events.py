@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.domain import job as transitions
 from chalicelib.domain.checkpoint import Checkpoint, StoredFile
 from chalicelib.domain.errors import StaleAttempt, StorageUnavailable
-from chalicelib.domain.job import Job, Stage
+from chalicelib.domain.job import ACTIVE, Job, Stage
 from chalicelib.domain.metrics import PointBlock
 from chalicelib.domain.progress import Progress, command
 from chalicelib.domain.trainer_events import Checkpointed, Folded, fold
@@ -135,7 +135,8 @@ def _move_pointer(job_id: str, row: Progress, checkpoint: Checkpointed, inbox: I
         present = job.checkpoint
         older = present is not None and (present.attempt, present.step) > (attempt, checkpoint.step)
         same = present is not None and replace(newest, revision=present.revision) == present
-        if job.attempt != attempt or older or same:
+        # One that was settled meanwhile keeps what it has: the files of this one may have been tidied away.
+        if job.attempt != attempt or job.status not in ACTIVE or older or same:
             return job
         return transitions.keep_checkpoint(job, newest, now)
 

@@ -208,10 +208,11 @@ def cost_record(job: Job, attempt: Attempt, now: datetime) -> CostRecord:
 
 
 def _close_row(job: Job, books: Books) -> None:
-    """No fence: a pod that still talks gets 409 and stops."""
+    """No fence: a pod that still talks gets 409 and stops. No intent: it was about this run, and would end the next one
+    at its first wait."""
 
     def close(row: Progress) -> Progress:
-        if row.run > job.run or (row.token is None and row.fence == ""):
+        if row.run > job.run or (row.token, row.fence, row.intent) == (None, "", None):
             return row
         return replace(row, token=None, waiting_for=None, fence="", intent=None)
 

@@ -11,7 +11,7 @@ from typing import Any
 from chalicelib.domain import attempt as attempts_of
 from chalicelib.domain import job as transitions
 from chalicelib.domain.attempt import Attempt, AttemptStatus
-from chalicelib.domain.errors import PodStillListed, ProviderError
+from chalicelib.domain.errors import PodStillListed, ProviderError, ProviderUnavailable
 from chalicelib.domain.gpu import Pod
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.termination import Termination
@@ -48,10 +48,16 @@ def terminate_pod(
     if not recovering:
         error, cause = str(failure.get("Error", "")), _said(str(failure.get("Cause", "")))
         job = change_job(jobs, job_id, lambda before: transitions.begin_ending(before, error, cause, now))
+    prefix = f"{deployment}-{job_id}-"
+    # The list first: what it shows was intended before, so that its attempt is among those that are read after it.
+    listed = _listed(prefix, cloud)
     known = attempts.of_job(job_id)
     open_attempts = [each for each in known if each.status is not AttemptStatus.ENDED]
+    if recovering and open_attempts:
+        # The lost pod's attempt is closed; an open one is its successor's, and this call comes too late.
+        return {"gone": True, "ended_well": False}
     try:
-        left = {pod.name: pod.id for pod in _delete_all(f"{deployment}-{job_id}-", open_attempts, cloud)}
+        left = {pod.name: pod.id for pod in _delete_all(prefix, listed, open_attempts, cloud)}
         _close_attempts(open_attempts, left, attempts, now)
     except ProviderError:
         # A recovery has closed the attempt of the lost pod already; silent is not gone.
@@ -85,11 +91,23 @@ def _since(row: Progress, now: datetime) -> Progress:
     return row if row.terminate_since else replace(row, terminate_since=now)
 
 
-def _delete_all(prefix: str, open_attempts: Sequence[Attempt], cloud: GpuCloud) -> list[Pod]:
+def _listed(prefix: str, cloud: GpuCloud) -> Sequence[Pod] | None:
+    """None when the provider does not answer."""
+    try:
+        return cloud.list(prefix)
+    except ProviderError:
+        return None
+
+
+def _delete_all(
+    prefix: str, listed: Sequence[Pod] | None, open_attempts: Sequence[Attempt], cloud: GpuCloud
+) -> list[Pod]:
     """Every pod of the job, whatever its attempt: a lost reply may have left one that no record names, and a new one
     that a record names may not be listed yet."""
+    if listed is None:
+        raise ProviderUnavailable("The provider does not say which pods there are.")
     known = {each.pod_id for each in open_attempts if each.pod_id is not None}
-    for pod_id in sorted({pod.id for pod in cloud.list(prefix)} | known):
+    for pod_id in sorted({pod.id for pod in listed} | known):
         cloud.delete(pod_id)
     return [pod for pod in cloud.list(prefix) if pod.is_billed]
 

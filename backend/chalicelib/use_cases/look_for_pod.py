@@ -1,0 +1,22 @@
+"""Whether the provider has a pod of this name: what settles a create call whose reply was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chalicelib.domain.gpu import Pod
+from chalicelib.ports import GpuCloud
+
+_LOOKS = 3
+_SECONDS_BETWEEN_LOOKS = 2.0
+
+
+def look_for_pod(name: str, cloud: GpuCloud, sleep: Callable[[float], None]) -> Pod | None:
+    """By exact name. Absent only after several clean listings: a new pod may be listed late."""
+    for look in range(_LOOKS):
+        if look:
+            sleep(_SECONDS_BETWEEN_LOOKS)
+        found = next((pod for pod in cloud.list(name) if pod.name == name and pod.is_billed), None)
+        if found is not None:
+            return found
+    return None

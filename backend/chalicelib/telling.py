@@ -7,7 +7,7 @@ from datetime import datetime
 
 from chalicelib import bootstrap
 from chalicelib.domain import news
-from chalicelib.domain.errors import ProviderError
+from chalicelib.domain.errors import ProviderError, ServiceUnavailable
 from chalicelib.domain.gpu import GpuOffer
 from chalicelib.domain.job import Job
 from chalicelib.domain.notification import Notification
@@ -20,8 +20,12 @@ from chalicelib.use_cases.tell import deliver, tell
 from chalicelib.use_cases.tell_queue import tell_queue
 
 
-def teller(now: datetime) -> Callable[[str, Job], None]:
-    """tell(kind, job). A notice that cannot be stored must not undo what it tells about, so it is only logged."""
+def teller(now: datetime, *, repeated: bool = False) -> Callable[[str, Job], None]:
+    """tell(kind, job). A notice that cannot be stored must not undo what it tells about, so it is only logged.
+
+    repeated: for work that is done again when it fails; then a store that does not answer is such a failure, for nobody
+    would ever tell it otherwise.
+    """
 
     def say(kind: str, job: Job) -> None:
         try:
@@ -37,7 +41,9 @@ def teller(now: datetime) -> Callable[[str, Job], None]:
             )
             if kind == "job_started":
                 _tell_watchers(job, now)
-        except Exception:
+        except Exception as error:
+            if repeated and isinstance(error, ServiceUnavailable):
+                raise
             bootstrap.logger().exception("telling %s failed", kind)
 
     return say
@@ -117,7 +123,7 @@ def books(now: datetime) -> Books:
         terminations=bootstrap.terminations(),
         costs=bootstrap.costs(),
         files=bootstrap.files(),
-        tell=teller(now),
+        tell=teller(now, repeated=True),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.domain import job as transitions
 from chalicelib.domain.attempt import Attempt
 from chalicelib.domain.configuration import GpuChoice
-from chalicelib.domain.errors import AppError
+from chalicelib.domain.errors import AppError, WrongStatus
 from chalicelib.domain.gpu import Pod, Tier
 from chalicelib.domain.identity import User
 from chalicelib.domain.job import Job
@@ -113,21 +113,28 @@ class World:
         return job_id
 
     def cancel(self, job_id: str, user: User = DANA) -> Job:
-        job = cancel_job(
-            job_id,
-            reason="not_improving",
-            notes=None,
-            user=user,
-            jobs=self.jobs,
-            progress=self.progress,
-            workflow=self.machine,
-            audit=self.audit,
-            now=self.clock.now,
-        )
-        if job.status is transitions.JobStatus.CANCELLED:
-            self.tell("job_cancelled", job)
+        try:
+            job = cancel_job(
+                job_id,
+                reason="not_improving",
+                notes=None,
+                user=user,
+                jobs=self.jobs,
+                progress=self.progress,
+                workflow=self.machine,
+                audit=self.audit,
+                now=self.clock.now,
+            )
+        except WrongStatus:
+            self._tell_cancelled(self.jobs.get(job_id))
+            raise
+        self._tell_cancelled(job)
         self.machine.work()
         return job
+
+    def _tell_cancelled(self, job: Job | None) -> None:
+        if job is not None and job.status is transitions.JobStatus.CANCELLED:
+            self.tell("job_cancelled", job)
 
     def pause(self, job_id: str, user: User = DANA) -> Job:
         job = pause_job(

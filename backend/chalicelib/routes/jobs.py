@@ -10,7 +10,7 @@ from typing import Any
 from chalice import Blueprint  # type: ignore[attr-defined]
 
 from chalicelib import bootstrap, telling, views
-from chalicelib.domain.errors import ValidationFailed
+from chalicelib.domain.errors import ValidationFailed, WrongStatus
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.job import Job, JobStatus
 from chalicelib.routes.http import Body, Call, endpoint
@@ -210,17 +210,26 @@ def post_cancel(call: Call) -> dict[str, Any]:
     body: CancelBody = call.body
     if body.confirmed is not True:
         raise ValidationFailed({"confirmed": ["Confirm that training stops and the GPU is released."]})
-    job = cancel_job(
-        call.path["job_id"],
-        reason=body.reason,
-        notes=body.notes or None,
-        user=call.person,
-        jobs=bootstrap.jobs(),
-        progress=bootstrap.progress(),
-        workflow=bootstrap.workflow(),
-        audit=bootstrap.audit(),
-        now=call.now,
-    )
-    if job.status is JobStatus.CANCELLED:
-        telling.teller(call.now)("job_cancelled", job)
+    try:
+        job = cancel_job(
+            call.path["job_id"],
+            reason=body.reason,
+            notes=body.notes or None,
+            user=call.person,
+            jobs=bootstrap.jobs(),
+            progress=bootstrap.progress(),
+            workflow=bootstrap.workflow(),
+            audit=bootstrap.audit(),
+            now=call.now,
+        )
+    except WrongStatus:
+        # An earlier try may have died after it cancelled and before it told. Telling twice tells once.
+        _tell_cancelled(bootstrap.jobs().get(call.path["job_id"]), call)
+        raise
+    _tell_cancelled(job, call)
     return show(job, call)
+
+
+def _tell_cancelled(job: Job | None, call: Call) -> None:
+    if job is not None and job.status is JobStatus.CANCELLED:
+        telling.teller(call.now)("job_cancelled", job)

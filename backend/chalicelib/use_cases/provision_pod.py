@@ -29,11 +29,13 @@ from chalicelib.domain.errors import (
     ProviderKeyRefused,
     ProviderRefusedRequest,
     ProviderReplyLost,
+    StaleWrite,
 )
 from chalicelib.domain.gpu import Candidate, GpuOffer, Pod, PodName, PodRequest
 from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.job_file import as_webhook_secret, attempt_secret, job_file
 from chalicelib.domain.progress import Intent, Money, Progress, for_new_attempt
+from chalicelib.domain.recovery import LOST, begin_recovery
 from chalicelib.ports import AttemptStore, GpuCloud, JobStore, Notifier, ProgressStore, SettingsStore
 from chalicelib.use_cases.again import change_job, change_progress, the_job
 from chalicelib.use_cases.look_for_pod import look_for_pod
@@ -79,11 +81,10 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
     job = _wanted(the_job(desk.jobs, job_id), run)
     current = desk.attempts.get(job_id, job.attempt) if job.attempt else None
     if current is not None and current.status is not AttemptStatus.ENDED:
-        pod = look_for_pod(current.pod_name, desk.cloud, desk.sleep)
+        pod = look_for_pod(current.pod_name, desk.cloud, desk.sleep, current.pod_id)
         if pod is not None:
             return _move_in(job, current, pod, desk, adopted=True)
-        desk.attempts.save(attempts_of.finish(current, "never_seen", desk.clock()), expected=current)
-        current = desk.attempts.get(job_id, job.attempt)
+        current = _close(current, desk)
     reuse = current is not None and current.end == NO_CAPACITY
     refusals: list[bool] = []
     avoided = _lost_in(job, desk) if landlord.network_volume_id is None else frozenset()
@@ -95,7 +96,7 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
         reuse = True
         pod = _ask(job, attempt, candidate, desk, landlord, refusals)
         if pod is not None:
-            return _move_in(_own(the_job(desk.jobs, job_id), run), attempt, pod, desk, adopted=False)
+            return _move_in(the_job(desk.jobs, job_id), attempt, pod, desk, adopted=False)
         reuse = _still(attempt, desk).end == NO_CAPACITY
     if refusals and not any(refusals):
         # Nobody said "no capacity" and nobody took it: it is the request that is wrong.
@@ -120,11 +121,12 @@ def _wanted(job: Job, run: int) -> Job:
     return job
 
 
-def _own(job: Job, run: int) -> Job:
-    """The pod of a run that was replaced while it asked is a stray: the sweeper ends it."""
-    if job.run != run:
-        raise JobAlreadyEnding("Another run has taken over.")
-    return job
+def _close(attempt: Attempt, desk: Desk) -> Attempt:
+    """A pod that was there and is gone is a loss like any other; one that never showed up is none."""
+    end = LOST if attempt.status is AttemptStatus.LIVE else "never_seen"
+    if end == LOST:
+        change_job(desk.jobs, attempt.job_id, lambda job: begin_recovery(job, attempt.number, desk.clock()))
+    return desk.attempts.save(attempts_of.finish(attempt, end, desk.clock()), expected=attempt)
 
 
 def _affordable(job: Job, candidate: Candidate, desk: Desk, landlord: Landlord) -> None:
@@ -258,6 +260,8 @@ def _spent_before(job: Job, attempt: Attempt, desk: Desk) -> Decimal:
 
 def _move_in(job: Job, attempt: Attempt, pod: Pod, desk: Desk, *, adopted: bool) -> dict[str, Any]:
     before = _still(attempt, desk)
+    if before.status is AttemptStatus.ENDED:
+        raise StaleWrite("This attempt was closed meanwhile; the sweeper ends its pod.")
     live = attempts_of.adopt(before, pod)
     if live != before:
         live = desk.attempts.save(live, expected=before)

@@ -197,13 +197,18 @@ def _close_attempt(termination: Termination, broom: Broom) -> None:
             broom.attempts.save(ended, expected=attempt)
     others = broom.attempts.of_job(name.job_id)
     job = broom.jobs.get(name.job_id)
-    if job is not None and job.cleanup_pending and all(each.status is AttemptStatus.ENDED for each in others):
-        change_job(
+    if job is None or any(each.status is not AttemptStatus.ENDED for each in others):
+        return
+    if job.cleanup_pending:
+        job = change_job(
             broom.jobs,
             job.id,
             lambda before: replace(before, cleanup_pending=False, changed_at=broom.now),
         )
-        broom.settle(job.id, job.run)
+    elif job.status in ACTIVE:
+        return
+    # Again for a job that has ended: a settlement that failed after the mark was gone would not be repeated otherwise.
+    broom.settle(job.id, job.run)
 
 
 def _may_be_on_its_way(job: Job, broom: Broom) -> bool:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from chalicelib import bootstrap
-from chalicelib.domain.errors import JobAlreadyEnding, NotFound
+from chalicelib.domain.errors import JobAlreadyEnding, NotFound, ServiceUnavailable
 from chalicelib.domain.gpu import PodRequest, Tier
 from chalicelib.domain.job import JobStatus
+from chalicelib.domain.notification import Notification
 
 from tests.application import application
 from tests.backend.routes.site import CANCEL, Site
@@ -98,3 +99,21 @@ def test_an_older_run_rents_nothing(site: Site) -> None:
     with pytest.raises(JobAlreadyEnding):
         _invoke("ProvisionPod", {"job_id": job_id, "run": 7, "timings": {}})
     assert site.world.cloud.create_calls == []
+
+
+def test_a_settlement_whose_notice_could_not_be_stored_is_repeated_until_it_is_told(site: Site) -> None:
+    job_id = site.world.running()
+    Trainer(site.world, job_id).hello().error("trainer_crashed")
+    told, site.world.notifications.rows = site.world.notifications.rows, {}
+    add = site.world.notifications.add
+
+    def unavailable(notification: Notification) -> bool:
+        raise ServiceUnavailable("The database did not answer.")
+
+    site.world.notifications.add = unavailable  # type: ignore[method-assign]
+    event = {"job_id": job_id, "run": 1, "timings": {}}
+    with pytest.raises(ServiceUnavailable):
+        _invoke("SettleJob", event)
+    site.world.notifications.add = add  # type: ignore[method-assign]
+    _invoke("SettleJob", event)
+    assert site.world.notifications.rows.keys() == told.keys()

@@ -23,6 +23,8 @@ SLOW = (
     "tests/backend/openapi/test_attack.py",
     "tests/backend/jobs_index/test_answers.py",
     "tests/lifecycle/test_fault_walk.py",
+    "tests/lifecycle/test_single_faults.py",
+    "tests/lifecycle/test_planted_defects.py",
 )
 
 

@@ -17,11 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonata  # type: ignore[import-untyped]
 from chalicelib.domain.errors import AppError
 
 from tests.fakes import FakeClock
 from tests.lifecycle.execution import Execution, Wait
+from tests.lifecycle.expressions import evaluated
 
 FILE = Path(__file__).resolve().parents[2] / "step_functions" / "training_job.asl.json"
 _MOST_STATES = 5_000
@@ -36,11 +36,6 @@ class LambdaDied(Exception):
 def definition() -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
     return loaded
-
-
-@cache
-def _compiled(expression: str) -> jsonata.Jsonata:
-    return jsonata.Jsonata(expression)
 
 
 @dataclass
@@ -266,9 +261,9 @@ class Machine:
             return {key: self._value(execution, part, states) for key, part in template.items()}
         if not (isinstance(template, str) and template.startswith("{%")):
             return deepcopy(template)
-        compiled = _compiled(template.removeprefix("{%").removesuffix("%}").strip())
+        expression = template.removeprefix("{%").removesuffix("%}").strip()
         bindings = {**execution.variables, "states": self._states(execution, states)}
-        value = compiled.evaluate(None, _frame(compiled, bindings))
+        value = evaluated(expression, bindings)
         if value is None:
             raise AssertionError(f"{execution.name} in {execution.state}: {template} has no value")
         return value
@@ -280,13 +275,6 @@ class Machine:
             "Task": {"Token": states.get("token", "")},
         }
         return {"context": context, **states}
-
-
-def _frame(compiled: jsonata.Jsonata, bindings: Mapping[str, Any]) -> Any:
-    frame = compiled.create_frame()
-    for name, value in bindings.items():
-        frame.bind(name, value)
-    return frame
 
 
 def _as_cause(error: AppError) -> str:

@@ -214,3 +214,19 @@ def test_a_checkpoint_whose_pointer_was_lost_is_taken_when_the_batch_comes_again
         assert checkpoint is not None
         assert checkpoint.step == 8
     assert world.points(job_id) == list(range(1, 9))
+
+
+def test_the_pace_keeps_one_mark_a_batch_however_many_points_come(world: World) -> None:
+    trainer = Trainer(world, world.running()).through("model_loading")
+    trainer.send(*(trainer.point(step) for step in range(1, 16)))
+    row = world.progress.get(trainer.job_id)
+    assert row is not None
+    assert [step for _, step in row.pace] == [1, 15], "the first batch alone tells a pace"
+    for first in range(16, 16 + 15 * 60, 15):
+        world.clock.advance(15)
+        trainer.send(*(trainer.point(step) for step in range(first, first + 15)))
+    row = world.progress.get(trainer.job_id)
+    assert row is not None
+    assert len(row.pace) == 40
+    (first_at, first), (last_at, last) = row.pace[0], row.pace[-1]
+    assert (last - first) / (last_at - first_at) == pytest.approx(1.0)

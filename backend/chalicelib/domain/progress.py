@@ -130,7 +130,7 @@ class Progress:
     latest: Mapping[str, Any] = field(default_factory=dict)
     previous: Mapping[str, Any] = field(default_factory=dict)
     base_validation_loss: float | None = None
-    # (seconds since epoch, step) of the last hour or so, for the step rate
+    # (seconds since epoch, step) at the end of the last forty batches with points, for the step rate
     pace: tuple[tuple[float, int], ...] = ()
     money: Money | None = None
     watched_until: datetime | None = None

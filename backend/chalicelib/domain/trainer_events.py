@@ -16,7 +16,8 @@ from chalicelib.domain.errors import StaleAttempt
 from chalicelib.domain.metrics import COLUMNS, EXTRA, merge
 from chalicelib.domain.progress import STAGE_REACHED, LogEvent, Progress, Reached, StageRecord, check_money
 
-_PACE_POINTS = 120
+# One mark a batch, so that a short step does not make the window short and the row long.
+_PACE_MARKS = 40
 _PROCESSES_KEPT = 50
 MOST_SILENT_ENDS = 3
 # One write takes so many log lines; the rest of the batch is asked for again by `next_sequence`.
@@ -141,14 +142,15 @@ def _note_points(folded: Folded) -> None:
         ),
         None,
     )
-    pace = [*progress.pace, *((_time(row["at"]).timestamp(), int(row["step"])) for row in rows)]
+    marks = rows[-1:] if progress.pace else [rows[0], *rows[1:][-1:]]
+    pace = [*progress.pace, *((round(_time(row["at"]).timestamp(), 2), int(row["step"])) for row in marks)]
     folded.progress = replace(
         progress,
         latest={**latest, "step": last["step"]},
         previous=previous,
         step=int(last["step"]),
         epoch=float(last.get("epoch") or progress.epoch),
-        pace=tuple(pace[-_PACE_POINTS:]),
+        pace=tuple(pace[-_PACE_MARKS:]),
         revision=progress.revision + 1,
         points=progress.points + len(rows),
         base_validation_loss=progress.base_validation_loss if base is None else float(base),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
+from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError, PynamoDBException, TransactWriteError, UpdateError
 from pynamodb.indexes import Index
 from pynamodb.models import Model
@@ -38,19 +40,40 @@ def load(kind: type[Any], text: str) -> Any:
     return adapter_of(kind).validate_json(text)
 
 
+# A write is billed by the started KB. What is smaller gains nothing, and stays readable in a console.
+_PACKED_FROM_BYTES = 1024
+
+
+def columns(item: Any, thing: Any) -> dict[str, Any]:
+    """The attribute that holds the document: `packed` (zlib) for a large one of a table that is written all the time."""
+    text = dump(thing)
+    if not hasattr(item, "packed") or len(text) <= _PACKED_FROM_BYTES:
+        return {"document": text}
+    return {"packed": zlib.compress(text.encode())}
+
+
+def read(kind: type[Any], row: Any) -> Any:
+    """The object of a row, however its document is kept."""
+    packed = getattr(row, "packed", None)
+    return load(kind, row.document if packed is None else zlib.decompress(packed).decode())
+
+
+_PATIENCE: dict[str, Any] = {
+    "max_retry_attempts": 5,
+    "connect_timeout_seconds": 3,
+    "read_timeout_seconds": 10,
+}
+
+
+def connection() -> Connection:
+    """For a store's transactions. One a store: making its client costs ten times what a transaction does."""
+    return Connection(**_PATIENCE)
+
+
 def bind(item: Any, prefix: str) -> type[Model]:
     """The model against `{prefix}-{table}`: a subclass, so that two prefixes can live in one process."""
     table = f"{prefix}-{item.Meta.table_name}"
-    meta = type(
-        "Meta",
-        (),
-        {
-            "table_name": table,
-            "max_retry_attempts": 5,
-            "connect_timeout_seconds": 3,
-            "read_timeout_seconds": 10,
-        },
-    )
+    meta = type("Meta", (), {"table_name": table, **_PATIENCE})
     # An index object belongs to one model class, so the subclass gets fresh ones.
     indexes = {name: type(index)() for name, index in vars(item).items() if isinstance(index, Index)}
     return type(item.__name__, (item,), {"Meta": meta, "__module__": item.__module__, **indexes})
@@ -71,7 +94,7 @@ def save(
 ) -> Thing:
     """StaleWrite when someone else wrote first."""
     saved: Any = replace(after, version=next_version(expected))  # type: ignore[type-var]
-    row = item(**keys(saved), version_number=saved.version, document=dump(saved))
+    row = item(**keys(saved), version_number=saved.version, **columns(item, saved))
     try:
         row.save(condition=unchanged(item, expected), add_version_condition=False)
     except (PutError, UpdateError) as error:
@@ -120,4 +143,4 @@ def fetch(item: Any, kind: type[Any], *key: Any) -> Any:
         row: Any = item.get(*key, consistent_read=True)
     except item.DoesNotExist:
         return None
-    return load(kind, row.document)
+    return read(kind, row)

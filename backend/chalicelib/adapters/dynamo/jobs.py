@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pynamodb.connection import Connection
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
@@ -39,13 +38,14 @@ class DynamoJobs:
     def __init__(self, prefix: str) -> None:
         self._jobs: Any = d.bind(JobItem, prefix)
         self._settings: Any = d.bind(SettingItem, prefix)
+        self._connection = d.connection()
 
     def get(self, job_id: str) -> Job | None:
         try:
             row = self._jobs.get(job_id, consistent_read=True)
         except self._jobs.DoesNotExist:
             return None
-        return None if row.status == _DELETED else d.load(Job, row.document)
+        return None if row.status == _DELETED else d.read(Job, row)
 
     def save(self, after: Job, *, expected: Job | None) -> Job:
         return d.save(self._jobs, after, expected, _keys)
@@ -57,9 +57,9 @@ class DynamoJobs:
         taken = replace(slots, version=expected_slots.version + 1)
         slot_expectation = None if expected_slots.version == 0 else expected_slots
         try:
-            with TransactWrite(connection=Connection()) as transaction:
+            with TransactWrite(connection=self._connection) as transaction:
                 transaction.save(
-                    self._jobs(**_keys(job), version_number=job.version, document=d.dump(job)),
+                    self._jobs(**_keys(job), version_number=job.version, **d.columns(self._jobs, job)),
                     condition=d.unchanged(self._jobs, expected),
                 )
                 transaction.save(
@@ -87,9 +87,9 @@ class DynamoJobs:
         row.save(condition=d.unchanged(self._jobs, job), add_version_condition=False)
 
     def by_status(self, status: str, limit: int = 1000) -> Sequence[Job]:
-        return [d.load(Job, row.document) for row in self._jobs.by_status.query(status, limit=limit)]
+        return [d.read(Job, row) for row in self._jobs.by_status.query(status, limit=limit)]
 
     def changed_since(self, changed_at: datetime | None, limit: int = 500) -> Sequence[Job | str]:
         since = None if changed_at is None else self._jobs.changed_at >= _instant(changed_at)
         rows = self._jobs.by_changed_at.query("jobs", since, limit=limit)
-        return [row.id if row.status == _DELETED else d.load(Job, row.document) for row in rows]
+        return [row.id if row.status == _DELETED else d.read(Job, row) for row in rows]

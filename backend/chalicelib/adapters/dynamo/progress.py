@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pynamodb.connection import Connection
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
@@ -25,6 +24,7 @@ class DynamoProgress:
         self._progress: Any = d.bind(ProgressItem, prefix)
         self._events: Any = d.bind(EventItem, prefix)
         self._metrics: Any = d.bind(MetricsItem, prefix)
+        self._connection = d.connection()
 
     def get(self, job_id: str) -> Progress | None:
         found: Progress | None = d.fetch(self._progress, Progress, job_id)
@@ -43,9 +43,11 @@ class DynamoProgress:
         if not events and block is None:
             return d.save(self._progress, after, expected, lambda row: {"job_id": row.job_id})
         saved = replace(after, version=d.next_version(expected))
-        row = self._progress(job_id=saved.job_id, version_number=saved.version, document=d.dump(saved))
+        row = self._progress(
+            job_id=saved.job_id, version_number=saved.version, **d.columns(self._progress, saved)
+        )
         try:
-            with TransactWrite(connection=Connection()) as transaction:
+            with TransactWrite(connection=self._connection) as transaction:
                 transaction.save(row, condition=d.unchanged(self._progress, expected))
                 for event in events:
                     transaction.save(
@@ -53,7 +55,9 @@ class DynamoProgress:
                     )
                 if block is not None:
                     transaction.save(
-                        self._metrics(job_id=after.job_id, revision=block.revision, document=d.dump(block))
+                        self._metrics(
+                            job_id=after.job_id, revision=block.revision, **d.columns(self._metrics, block)
+                        )
                     )
         except TransactWriteError as error:
             raise d.translate(error) from error
@@ -65,7 +69,7 @@ class DynamoProgress:
 
     def blocks(self, job_id: str, after_revision: int = 0) -> Sequence[PointBlock]:
         rows = self._metrics.query(job_id, self._metrics.revision > after_revision, consistent_read=True)
-        return [d.load(PointBlock, row.document) for row in rows]
+        return [d.read(PointBlock, row) for row in rows]
 
     def delete(self, job_id: str) -> None:
         for table in (self._events, self._metrics):

@@ -1,4 +1,5 @@
-"""PynamoDB models, private to this folder: keys and indexes only. Everything else is one JSON document per item.
+"""PynamoDB models, private to this folder: keys and indexes only. Everything else is one JSON document per item,
+in `document`, or compressed in `packed` where a table is written every few seconds.
 
 docs/access-patterns.md lists the reads each key and index serves. `infrastructure/tables.json` creates the same tables.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
@@ -42,7 +43,8 @@ class JobItem(Model):
     changed_shard = UnicodeAttribute(default="jobs")
     changed_at = UnicodeAttribute()
     version_number = NumberAttribute()
-    document = UnicodeAttribute()
+    document = UnicodeAttribute(null=True)
+    packed = BinaryAttribute(legacy_encoding=False, null=True)
     by_status = ByStatus()
     by_changed_at = ByChangedAt()
 
@@ -53,7 +55,8 @@ class ProgressItem(Model):
 
     job_id = UnicodeAttribute(hash_key=True)
     version_number = NumberAttribute()
-    document = UnicodeAttribute()
+    document = UnicodeAttribute(null=True)
+    packed = BinaryAttribute(legacy_encoding=False, null=True)
 
 
 class EventItem(Model):
@@ -71,7 +74,8 @@ class MetricsItem(Model):
 
     job_id = UnicodeAttribute(hash_key=True)
     revision = NumberAttribute(range_key=True)
-    document = UnicodeAttribute()
+    document = UnicodeAttribute(null=True)
+    packed = BinaryAttribute(legacy_encoding=False, null=True)
 
 
 class AttemptItem(Model):

@@ -47,6 +47,40 @@ def test_storage_failures_are_retried_with_a_new_link(
     assert sum(route == "urls" for route, _ in plane.requests) == 4
 
 
+def test_links_of_one_folder_are_asked_for_together(
+    plane: FakeControlPlane, transfers: Transfers, tmp_path: Path
+) -> None:
+    files = []
+    for number in range(5):
+        (tmp_path / f"file-{number}").write_bytes(b"x" * number)
+        files.append(describe(tmp_path / f"file-{number}"))
+    transfers.upload("artifacts", files)
+    assert len(plane.stored("artifacts/")) == 5
+    assert sum(route == "urls" for route, _ in plane.requests) == 1
+
+
+def test_a_file_that_failed_gets_a_new_link_and_the_next_ones_with_it(
+    plane: FakeControlPlane, transfers: Transfers, tmp_path: Path
+) -> None:
+    for name in "abc":
+        (tmp_path / name).write_bytes(name.encode())
+    plane.storage_failures = [503]
+    transfers.upload("artifacts", [describe(tmp_path / name) for name in "abc"])
+    assert plane.stored("artifacts/") == {"a": b"a", "b": b"b", "c": b"c"}
+    assert sum(route == "urls" for route, _ in plane.requests) == 2
+
+
+def test_links_that_may_have_run_out_are_asked_for_again(
+    plane: FakeControlPlane, transfers: Transfers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(name.encode())
+    monkeypatch.setattr("trainer.upload.FRESH_LINK_SECONDS", -1.0)
+    transfers.upload("artifacts", [describe(tmp_path / name) for name in "ab"])
+    assert plane.stored("artifacts/") == {"a": b"a", "b": b"b"}
+    assert sum(route == "urls" for route, _ in plane.requests) == 2
+
+
 def test_uploads_that_never_work_fail_with_the_last_answer(
     plane: FakeControlPlane, transfers: Transfers, tmp_path: Path
 ) -> None:

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
 MAX_BACKOFF_SECONDS = 30.0
+# Links last for 15 minutes from when they were asked for, and an upload must begin within them.
+FRESH_LINK_SECONDS = 600.0
+LINKS_AT_ONCE = 50
 TRANSFER_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 
 
@@ -86,8 +89,9 @@ class Transfers:
         """Store all files under `folder`, or raise UploadFailedError; a deadline also forbids retries."""
         started = time.monotonic()
         tries = 1 if deadline_seconds is not None else attempts or self._attempts
+        links = _Links(self._links, folder, files)
         for file in files:
-            action = partial(self._put, folder, file, started, deadline_seconds)
+            action = partial(self._put, links, file, started, deadline_seconds)
             self._retrying(f"upload of {folder}/{file.path.name}", action, tries)
 
     def download(self, name: str, target: Path, sha256: str) -> None:
@@ -123,17 +127,14 @@ class Transfers:
         }
         return self._plane.call("urls", body)
 
-    def _put(self, folder: str, file: StoredFile, started: float, deadline_seconds: float | None) -> None:
+    def _put(self, links: _Links, file: StoredFile, started: float, deadline_seconds: float | None) -> None:
         timeout = TRANSFER_TIMEOUT
         if deadline_seconds is not None:
             left = deadline_seconds - (time.monotonic() - started)
             if left <= 0:
                 raise TransferFailedError("no time is left")
             timeout = httpx.Timeout(left)
-        path = f"{folder}/{file.path.name}"
-        link = self._links([{"path": path, "size_bytes": file.size_bytes, "sha256": file.sha256}], [])[
-            "uploads"
-        ][path]
+        link = links.take(file)
         # A length up front keeps httpx from chunked encoding, which presigned storage links refuse.
         headers = {**link["headers"], "content-length": str(file.size_bytes)}
         response = self._client.put(link["url"], content=_chunks(file.path), headers=headers, timeout=timeout)
@@ -161,6 +162,40 @@ class Transfers:
                 f"{name} differs from what was stored: its sha256 is {digest.hexdigest()}, not {sha256}"
             )
         temporary.replace(target)
+
+
+class _Links:
+    """Links for the files of one folder, asked for together: each request costs the control plane money and time.
+
+    A link that a try was made with is not given again, nor one that may have run out meanwhile.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[list[dict[str, Any]], list[str]], dict[str, Any]],
+        folder: str,
+        files: Sequence[StoredFile],
+    ) -> None:
+        self._ask, self._folder, self._files = ask, folder, files
+        self._known: dict[str, Any] = {}
+        self._asked_at = 0.0
+
+    def take(self, file: StoredFile) -> dict[str, Any]:
+        """A link for the next try at a file. UnavailableError, RefusedError or SupersededError as the call."""
+        path = self._path(file)
+        if path not in self._known or time.monotonic() - self._asked_at > FRESH_LINK_SECONDS:
+            waiting = self._files[self._files.index(file) :][:LINKS_AT_ONCE]
+            wanted = [
+                {"path": self._path(each), "size_bytes": each.size_bytes, "sha256": each.sha256}
+                for each in waiting
+            ]
+            self._asked_at = time.monotonic()
+            self._known = dict(self._ask(wanted, [])["uploads"])
+        link: dict[str, Any] = self._known.pop(path)
+        return link
+
+    def _path(self, file: StoredFile) -> str:
+        return f"{self._folder}/{file.path.name}"
 
 
 def describe(path: Path, folder: str = "") -> StoredFile:

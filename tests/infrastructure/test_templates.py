@@ -117,6 +117,30 @@ def test_chalice_and_the_templates_name_the_same_functions(template: dict[str, A
         assert group == "/aws/lambda/" + template["Resources"][name]["Properties"]["FunctionName"]["Fn::Sub"]
 
 
+def test_requests_that_come_every_few_seconds_are_neither_all_traced_nor_metrics_of_their_own(
+    template: dict[str, Any],
+) -> None:
+    """Each metric of a method costs as much a month as a hundred thousand requests, a trace more than its request."""
+    for setting in template["Resources"]["RestAPI"]["Properties"]["MethodSettings"]:
+        assert not setting.get("MetricsEnabled")
+    for name, path in (("WebhookSampling", "*/webhooks/*"), ("HealthSampling", "*/api/health")):
+        rule = template["Resources"][name]
+        sampling = rule["Properties"]["SamplingRule"]
+        assert (sampling["ReservoirSize"], sampling["FixedRate"]) == (0, 0.01)
+        assert sampling["URLPath"] == path
+        # The stand-in has no X-Ray.
+        assert template["Conditions"][rule["Condition"]]
+    minutely = [
+        entry["Properties"]["Targets"][0]["Id"]
+        for entry in template["Resources"].values()
+        if entry.get("Type") == "AWS::Events::Rule"
+        and entry["Properties"]["ScheduleExpression"] == "rate(1 minute)"
+    ]
+    assert minutely
+    for function in minutely:
+        assert template["Resources"][function]["Properties"]["Tracing"] == "PassThrough", function
+
+
 def test_answers_of_the_gateway_itself_have_the_error_envelope(template: dict[str, Any]) -> None:
     body = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     answers = body["x-amazon-apigateway-gateway-responses"]

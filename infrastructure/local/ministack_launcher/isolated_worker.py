@@ -24,7 +24,7 @@ from ministack_launcher.worker_main import LOG_MARK
 WORKER_PROGRAM = Path(__file__).with_name("worker_main.py")
 INIT_TIMEOUT_SECONDS = 60.0
 LOG_TIMEOUT_SECONDS = 1.0
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "RECORD_AWS_CALLS")
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "RECORD_AWS_CALLS", "METER_INVOCATIONS")
 
 
 class ErrorMessage(str):

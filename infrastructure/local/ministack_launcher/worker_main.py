@@ -50,21 +50,32 @@ def _error(error: BaseException) -> dict[str, str]:
 def _load_handler(init: dict[str, Any]) -> Callable[..., Any]:
     sys.path.insert(0, init["code_dir"])
     if os.environ.get("RECORD_AWS_CALLS") == "1":
-        _record_aws_calls()
+        _load_beside("call_recorder").install()
     module = importlib.import_module(init["module"])
     handler: Callable[..., Any] = getattr(module, init["handler"])
     return handler
 
 
-def _record_aws_calls() -> None:
+def _load_beside(name: str) -> Any:
     """This program is started by its path, so what lies beside it is no package to import from."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "call_recorder.py")
-    spec = importlib.util.spec_from_file_location("call_recorder", path)
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be loaded")
-    recorder = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(recorder)
-    recorder.install()
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _meter(init: dict[str, Any]) -> Any:
+    """What counts this worker's invocations; None when nobody asked."""
+    path = os.environ.get("METER_INVOCATIONS")
+    if not path:
+        return None
+    sys.path.insert(0, init["code_dir"])
+    meter = _load_beside("invocation_meter").Meter(path, init["function_name"], init["memory"])
+    meter.install()
+    return meter
 
 
 class _Context:
@@ -128,13 +139,18 @@ def main() -> None:
     protocol = _claim_stdout()
     init = json.loads(sys.stdin.readline())
     try:
+        meter = _meter(init)
         handler = _load_handler(init)
     except BaseException as error:  # reported to the parent, which fails the invocation with it
         _answer(protocol, json.dumps(_import_failure(init, error)))
         return
     _answer(protocol, json.dumps({"status": "ready"}))
     for line in sys.stdin:
-        _answer(protocol, _invoke(handler, init, json.loads(line)))
+        message = json.loads(line)
+        if meter is None:
+            _answer(protocol, _invoke(handler, init, message))
+        else:
+            _answer(protocol, meter.measure(message["event"], lambda: _invoke(handler, init, message)))  # noqa: B023
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def chaos(scene: Scene) -> None:
 
 
 def _one_more(scene: Scene, number: int, dice: random.Random) -> None:
-    scene.start(ANY_END, title=f" {number}", steps=dice.randint(60, 200), step=0.2, every=10)
+    scene.start(ANY_END, title=f" {number}", steps=dice.randint(250, 500), step=0.2, every=10)
 
 
 def _unfinished(scene: Scene) -> list[str]:

@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 from chalicelib.domain.attempt import AttemptStatus
-from chalicelib.domain.cost import CostRecord
 from chalicelib.domain.errors import (
     JobAlreadyEnding,
     ServiceUnavailable,
     StaleAttempt,
     StaleWrite,
-    WrongStatus,
 )
 from chalicelib.domain.gpu import Pod, PodRequest, Tier
 from chalicelib.domain.job import JobStatus
@@ -272,46 +270,3 @@ def test_a_pod_that_is_gone_when_a_new_run_looks_for_it_counts_as_lost() -> None
     assert world.attempt(job_id).number == 2
     assert world.job(job_id).recoveries == 1
     assert world.job(job_id).status is JobStatus.RECOVERING
-
-
-def test_a_settlement_that_fails_once_the_pods_are_gone_is_made_good_by_the_next_sweep() -> None:
-    world = World()
-    job_id = world.running()
-    world.cloud.ignore_deletes = 1000
-    Trainer(world, job_id).hello().error("trainer_crashed")
-    world.machine.advance(120)
-    assert world.job(job_id).cleanup_pending
-    world.cloud.ignore_deletes = 0
-    world.sweep()
-    put = world.costs.put
-    world.costs.put = _unavailable  # type: ignore[method-assign]
-    world.machine.advance(60)
-    world.sweep()
-    assert not world.job(job_id).cleanup_pending
-    world.costs.put = put  # type: ignore[method-assign]
-    world.machine.advance(60)
-    world.sweep()
-    assert world.job(job_id).cost_usd == world.attempt(job_id).cost_usd(world.clock.now)
-    assert world.terminations.open() == []
-
-
-def _unavailable(record: CostRecord) -> None:
-    raise ServiceUnavailable("The database did not answer.")
-
-
-def test_a_cancel_that_died_before_it_told_is_told_when_it_is_asked_again() -> None:
-    world = World()
-    job_id = world.submit()
-    record = world.audit.record
-    world.audit.record = _no_audit  # type: ignore[method-assign]
-    with pytest.raises(ServiceUnavailable):
-        world.cancel(job_id)
-    world.audit.record = record  # type: ignore[method-assign]
-    assert world.told() == []
-    with pytest.raises(WrongStatus):
-        world.cancel(job_id)
-    assert world.told() == ["job_cancelled"]
-
-
-def _no_audit(**facts: Any) -> None:
-    raise ServiceUnavailable("The database did not answer.")

@@ -11,7 +11,6 @@ from chalicelib.domain.attempt import AttemptStatus
 from chalicelib.domain.errors import (
     JobAlreadyEnding,
     ServiceUnavailable,
-    StaleAttempt,
     StaleWrite,
 )
 from chalicelib.domain.gpu import Pod, PodRequest, Tier
@@ -235,8 +234,7 @@ def test_a_checkpoint_that_arrives_while_its_run_is_settled_is_not_pointed_at() 
         return save(after, expected=expected)
 
     world.jobs.save = cancelled_meanwhile  # type: ignore[method-assign]
-    with pytest.raises(StaleAttempt):
-        trainer.checkpoint(4)
+    trainer.checkpoint(4)
     assert world.job(job_id).status is JobStatus.CANCELLED
     assert world.job(job_id).checkpoint is None
 

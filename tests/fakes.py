@@ -16,6 +16,7 @@ from chalicelib.domain.queue import Slots, queue_key
 from tests.fakes_listed import FakeListed, check, raised
 from tests.fakes_records import (
     FakeAudit,
+    FakeBudgets,
     FakeCosts,
     FakeNotifications,
     FakeNotifier,
@@ -29,6 +30,7 @@ __all__ = [
     "START",
     "FakeAttempts",
     "FakeAudit",
+    "FakeBudgets",
     "FakeClock",
     "FakeCosts",
     "FakeDatasets",

@@ -6,7 +6,7 @@ It passes the contract suite that RunPod's client passes against the stand-in.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -61,8 +61,11 @@ class _Rented:
     rate_usd: Decimal
     created_at: datetime
     ended_at: datetime | None = None
+    rate_since: datetime | None = None
+    billed_before_usd: Decimal = Decimal(0)
     forced_status: PodStatus | None = None
     hidden_lists: int = 0
+    was_listed: bool = False
     ghost_lists: int = 0
 
 
@@ -88,6 +91,8 @@ class FakeGpuCloud:
     fail_lists: int = 0
     fail_gets: int = 0
     fail_deletes: int = 0
+    hide_bills: bool = False
+    bill_extra_usd: dict[str, Decimal] = field(default_factory=dict)
     create_calls: list[PodRequest] = field(default_factory=list)
     delete_calls: list[str] = field(default_factory=list)
     log_lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -146,8 +151,10 @@ class FakeGpuCloud:
         rented = self._rented.get(pod_id)
         if rented is None:
             return None
-        seconds = ((rented.ended_at or self.clock()) - rented.created_at).total_seconds()
-        return PodBill(pod_id, rented.rate_usd * Decimal(str(seconds)) / 3600)
+        if self.hide_bills:
+            return None
+        extra = self.bill_extra_usd.get(pod_id, Decimal(0))
+        return PodBill(pod_id, max(Decimal(0), self._billed_usd(rented) + extra))
 
     def capabilities(self) -> Capabilities:
         return Capabilities()
@@ -167,8 +174,11 @@ class FakeGpuCloud:
         self._rented[pod_id].forced_status = status
 
     def set_price(self, pod_id: str, usd_per_hour: Decimal) -> None:
-        """The rate the pod is shown and billed at, over its whole life."""
-        self._rented[pod_id].rate_usd = usd_per_hour
+        """The rate the pod is shown and billed at from now on."""
+        rented = self._rented[pod_id]
+        rented.billed_before_usd = self._billed_usd(rented)
+        rented.rate_since = self.clock()
+        rented.rate_usd = usd_per_hour
 
     def adopt_stranger(self, request: PodRequest) -> Pod:
         """A pod that somebody else on the account rented."""
@@ -180,6 +190,11 @@ class FakeGpuCloud:
         pods = [self._shown(rented) for rented in self._rented.values()]
         return {pod.id: pod for pod in pods if pod.status in BILLING_STATUSES}
 
+    def whole_bill_usd(self, known: Iterable[str] = ()) -> Decimal:
+        """All that was ever billed, whatever the books show: for the `known` pods and those that any list ever showed."""
+        ids = {rented.id for rented in self._rented.values() if rented.was_listed} | set(known)
+        return sum((self._billed_usd(self._rented[pod_id]) for pod_id in ids), Decimal(0))
+
     # --- inside -------------------------------------------------------------------------------------------
 
     def _rent(self, request: PodRequest) -> _Rented:
@@ -188,6 +203,11 @@ class FakeGpuCloud:
         rented.hidden_lists = self.hide_new_pods_for_lists
         self._rented[rented.id] = rented
         return rented
+
+    def _billed_usd(self, rented: _Rented) -> Decimal:
+        since = rented.rate_since or rented.created_at
+        seconds = max(0.0, ((rented.ended_at or self.clock()) - since).total_seconds())
+        return rented.billed_before_usd + rented.rate_usd * Decimal(str(seconds)) / 3600
 
     def _rate_usd(self, request: PodRequest) -> Decimal:
         known = next((item for item in self.offers if item.gpu_id == request.gpu_id), None)
@@ -220,6 +240,7 @@ class FakeGpuCloud:
             rented.hidden_lists -= 1
             return False
         if rented.forced_status is not PodStatus.TERMINATED:
+            rented.was_listed = True
             return True
         rented.ghost_lists -= 1
         return rented.ghost_lists >= 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from chalicelib.domain.budget import Budget
 from chalicelib.domain.cost import CostRecord
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.identity import ApiToken, User
@@ -102,6 +104,26 @@ class FakeCosts:
 
     def of_job(self, job_id: str) -> Sequence[CostRecord]:
         return [self.rows[key] for key in sorted(self.rows) if key[0] == job_id]
+
+    def between(self, start: datetime, end: datetime) -> Sequence[CostRecord]:
+        found = [line for line in self.rows.values() if start <= line.at < end]
+        return sorted(found, key=lambda line: (line.at, line.job_id, line.key))
+
+
+class FakeBudgets:
+    def __init__(self) -> None:
+        self._row = Budget()
+        # Threads of a race test: compare and set is one step, as it is in the table.
+        self._lock = threading.Lock()
+
+    def get(self) -> Budget:
+        return self._row
+
+    def save(self, after: Budget, *, expected: Budget) -> Budget:
+        with self._lock:
+            check(self._row, expected)
+            self._row = raised(after, expected)
+            return self._row
 
 
 @dataclass

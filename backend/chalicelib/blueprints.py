@@ -5,7 +5,9 @@ from __future__ import annotations
 from chalicelib import schedules, storage_events
 from chalicelib.routes import (
     approvals,
+    budget,
     catalog,
+    costs,
     datasets,
     health,
     job_pauses,
@@ -48,6 +50,8 @@ ROUTES = (
     organisation,
     queue,
     approvals,
+    budget,
+    costs,
 )
 STEPS = (provision_pod, await_stage, poll_pod, prepare_recovery, terminate_pod, collect_artifacts, settle_job)
 BLUEPRINTS = tuple(module.bp for module in (*ROUTES, webhooks, openapi, *STEPS, schedules, storage_events))

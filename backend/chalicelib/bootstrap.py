@@ -100,6 +100,13 @@ def costs() -> ports.CostStore:
 
 
 @cache
+def budgets() -> ports.BudgetStore:
+    from chalicelib.adapters.dynamo.records import DynamoBudgets
+
+    return DynamoBudgets(settings().table_prefix)
+
+
+@cache
 def audit() -> ports.AuditLog:
     from chalicelib.adapters.dynamo.records import DynamoAuditLog
 

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from chalicelib.domain.attempt import Attempt
-from chalicelib.domain.cost import CostRecord
 from chalicelib.domain.dataset import Dataset
 from chalicelib.domain.gpu import Capabilities, GpuOffer, Pod, PodBill, PodRequest
 from chalicelib.domain.identity import ApiToken, User
@@ -22,6 +21,8 @@ from chalicelib.domain.notification import Notification
 from chalicelib.domain.progress import LogEvent, Progress
 from chalicelib.domain.queue import Slots
 from chalicelib.domain.termination import Termination
+from chalicelib.ports_money import BudgetStore as BudgetStore
+from chalicelib.ports_money import CostStore as CostStore
 
 
 class Clock(Protocol):
@@ -157,14 +158,6 @@ class TerminationStore(Protocol):
     def open(self) -> Sequence[Termination]: ...
 
     def close(self, termination: Termination) -> None: ...
-
-
-class CostStore(Protocol):
-    def put(self, record: CostRecord) -> None:
-        """Keyed by job and attempt: writing the same one again changes nothing."""
-        ...
-
-    def of_job(self, job_id: str) -> Sequence[CostRecord]: ...
 
 
 class AuditLog(Protocol):

@@ -17,6 +17,7 @@ from chalicelib.use_cases.expire_uploads import expire_uploads
 from chalicelib.use_cases.poll_pod import DOOR
 from chalicelib.use_cases.record_queue_history import record_queue_history
 from chalicelib.use_cases.refresh_catalog import refresh_catalog
+from chalicelib.use_cases.settle_bills import Auditor, settle_bills
 from chalicelib.use_cases.settle_job import settle_job
 from chalicelib.use_cases.sweep_pods import Broom, sweep_pods
 from chalicelib.use_cases.tidy_approvals import tidy_approvals
@@ -59,10 +60,13 @@ def sweep(event: dict[str, Any], context: Any) -> Any:
             ),
             timings=settings().timings,
             now=now,
+            costs=bootstrap.costs(),
+            warn=telling.warner(),
         )
     )
     count("LeakedPods", len(swept.leaked_pods))
     _expire_pauses(now)
+    telling.heal_budget(now)
     telling.dispatch(now)
     return asdict(swept)
 
@@ -89,6 +93,26 @@ def _try_the_door(now: datetime) -> None:
         return
     if reply.status_code == 200:
         bootstrap.documents().put(DOOR, {"open_at": now.isoformat()})
+
+
+@bp.lambda_function(name="SettleBills")
+@observed("SettleBills")
+def settle(event: dict[str, Any], context: Any) -> Any:
+    settled = settle_bills(
+        Auditor(
+            deployment=settings().deployment,
+            jobs=bootstrap.jobs(),
+            progress=bootstrap.progress(),
+            attempts=bootstrap.attempts(),
+            costs=bootstrap.costs(),
+            cloud=bootstrap.cloud(),
+            audit=bootstrap.audit(),
+            timings=settings().timings,
+            now=bootstrap.clock()(),
+        )
+    )
+    count("CorrectedUsd", float(settled.corrected_usd))
+    return {"settled": settled.settled, "still_provisional": settled.still_provisional}
 
 
 @bp.lambda_function(name="RefreshCatalog")

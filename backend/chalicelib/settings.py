@@ -31,6 +31,9 @@ DEFAULT_TIMINGS: Mapping[str, float] = {
     "dead_man_seconds": 900,
     "checkpoint_every_seconds": 300,
     "most_recoveries": 3,  # of pods that were lost, in one go; resuming starts anew
+    "low_gpu_seconds": 900,  # GPU utilization below 20 % this long is warned of
+    "billing_lag_seconds": 3600,  # the provider's bill for a pod is looked at so long after its end
+    "billing_complete_seconds": 86400,  # a bill below our own count is believed only then
 }
 
 

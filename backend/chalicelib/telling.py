@@ -15,6 +15,7 @@ from chalicelib.domain.organisation import DOCUMENT, from_document
 from chalicelib.domain.person import Person
 from chalicelib.settings import settings
 from chalicelib.use_cases.dispatch_queue import dispatch_queue
+from chalicelib.use_cases.heal_budget import heal_budget as heal
 from chalicelib.use_cases.settle_job import Books
 from chalicelib.use_cases.tell import deliver, tell
 from chalicelib.use_cases.tell_queue import tell_queue
@@ -78,6 +79,27 @@ def _deliver(told: Notification, to: Person, job: Job, watching: bool) -> None:
     )
 
 
+def warner() -> Callable[[str, Job, datetime, str], None]:
+    """warn(kind, job, at, detail): told with the moment it happened, so that saying it again tells nobody twice."""
+
+    def warn(kind: str, job: Job, at: datetime, detail: str) -> None:
+        try:
+            tell(
+                kind,
+                job=job,
+                now=at,
+                notifications=bootstrap.notifications(),
+                notifier=bootstrap.notifier(),
+                public_url=settings().public_url,
+                users=bootstrap.users(),
+                detail=detail,
+            )
+        except Exception:
+            bootstrap.logger().exception("telling %s failed", kind)
+
+    return warn
+
+
 def _score(job: Job) -> str:
     model = bootstrap.models().get(job.model_id) if job.model_id else None
     return f"{model.quality.score:g}" if model is not None else ""
@@ -124,7 +146,23 @@ def books(now: datetime) -> Books:
         costs=bootstrap.costs(),
         files=bootstrap.files(),
         tell=teller(now, repeated=True),
+        budgets=bootstrap.budgets(),
     )
+
+
+def heal_budget(now: datetime) -> None:
+    """The minute schedule does the same, so a failure here only delays."""
+    try:
+        heal(
+            budgets=bootstrap.budgets(),
+            costs=bootstrap.costs(),
+            jobs=bootstrap.jobs(),
+            notifier=bootstrap.notifier(),
+            audit=bootstrap.audit(),
+            now=now,
+        )
+    except Exception:
+        bootstrap.logger().exception("healing the budget failed; the schedule tries again")
 
 
 def offers() -> tuple[GpuOffer, ...]:

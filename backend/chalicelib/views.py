@@ -10,13 +10,14 @@ from typing import Any
 
 from chalicelib import views_pause, views_stages
 from chalicelib.domain import certificate, end_reasons
-from chalicelib.domain.attempt import Attempt, AttemptStatus
+from chalicelib.domain.attempt import Attempt
 from chalicelib.domain.catalogue import reason_label
 from chalicelib.domain.gpu import Tier
 from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.person import Person
 from chalicelib.domain.progress import LogEvent, Progress
 from chalicelib.views_catalog import configuration_json, estimate_json, iso, usd
+from chalicelib.views_job_cost import cost_json, small
 from chalicelib.views_status import allowed_actions, badge, status_sentence
 
 
@@ -43,6 +44,7 @@ def job_view(job: Job, row: Progress | None, attempts: Sequence[Attempt], now: d
         },
         "configuration": configuration_json(job.configuration),
         "sample_questions": list(job.sample_questions),
+        "stop_on_low_gpu": job.stop_on_low_gpu,
         "estimate": estimate_json(job.estimate) if job.estimate else None,
         "progress": views_stages.progress_json(job, row, now),
         "stages": views_stages.stages_json(job, row),
@@ -128,39 +130,6 @@ def job_row(job: Job, row: Progress | None = None, now: datetime | None = None) 
     }
 
 
-def cost_json(job: Job, attempts: Sequence[Attempt], row: Progress, now: datetime) -> dict[str, Any]:
-    """Money of the job: Σ pod lifetimes × the pods' own rates; provisional until the provider's bill is known."""
-    spent = sum((attempt.cost_usd(now) for attempt in attempts), Decimal(0))
-    live = [attempt for attempt in attempts if attempt.status is AttemptStatus.LIVE]
-    estimate = job.estimate
-    high = estimate.cost_usd.high if estimate else None
-    rate = live[-1].rate_usd_per_hour if live else (estimate.hourly_rate_usd if estimate else Decimal(0))
-    remaining = views_stages.progress_json(job, row, now)["remaining_seconds"]
-    projected = None
-    if remaining is not None and live:
-        projected = usd(spent + rate * Decimal(remaining) / 3600)
-    share = float(spent / high * 100) if high else 0.0
-    return {
-        "spent_usd": _small(spent),
-        "estimated_low_usd": usd(estimate.cost_usd.low) if estimate else None,
-        "estimated_high_usd": usd(high) if high is not None else None,
-        "spend_cap_usd": usd(job.spend_cap_usd) if job.spend_cap_usd is not None else None,
-        "projected_usd": projected,
-        "hourly_rate_usd": str(rate),
-        "tier": (live[-1].tier if live else job.configuration.gpu.tier).value,
-        "percent_of_estimate": round(share, 1),
-        "provisional": any(attempt.billed_usd is None for attempt in attempts),
-        "accruing": bool(live),
-        "cleanup_pending": job.cleanup_pending,
-        "level": "over" if share > 100 else "near" if share >= 80 else "ok",
-    }
-
-
-def _small(amount: Decimal) -> str:
-    """Cents; below ten cents four places, so that a short run does not read as free."""
-    return usd(amount) if amount >= Decimal("0.1") or amount == 0 else str(amount.quantize(Decimal("0.0001")))
-
-
 def _attempt(attempt: Attempt, now: datetime) -> dict[str, Any]:
     return {
         "attempt": attempt.number,
@@ -175,7 +144,7 @@ def _attempt(attempt: Attempt, now: datetime) -> dict[str, Any]:
         "created_at": iso(attempt.created_at) if attempt.created_at else None,
         "ended_at": iso(attempt.ended_at) if attempt.ended_at else None,
         "billed_seconds": round(attempt.seconds(now)),
-        "cost_usd": _small(attempt.cost_usd(now)),
+        "cost_usd": small(attempt.cost_usd(now)),
         "resumed_from_step": attempt.resumed_from_step,
         "end": attempt.end,
     }

@@ -13,7 +13,7 @@ from chalicelib.domain.base_models import BaseModel
 from chalicelib.domain.catalogue import GpuCard
 from chalicelib.domain.configuration import Configuration, Hyperparameters
 from chalicelib.domain.cost import cents
-from chalicelib.domain.estimate import Estimate, TierCost, UsdRange
+from chalicelib.domain.estimate import BudgetImpact, Estimate, TierCost, UsdRange
 from chalicelib.domain.gpu import Tier
 from chalicelib.domain.presets import Preset
 from chalicelib.domain.track_record import FinishedJob
@@ -178,6 +178,21 @@ def estimate_json(estimate: Estimate) -> dict[str, Any]:
         "eligible": estimate.eligible,
         "blockers": [asdict(notice) for notice in estimate.blockers],
         "estimated_completion_at": iso(estimate.estimated_completion_at),
+        "budget": None if estimate.budget is None else _impact(estimate.budget),
+    }
+
+
+def _impact(impact: BudgetImpact) -> dict[str, Any]:
+    return {
+        "limit_usd": usd(impact.limit_usd),
+        "month_to_date_usd": usd(impact.month_to_date_usd),
+        "reserved_usd": usd(impact.reserved_usd),
+        "remaining_usd": usd(impact.remaining_usd),
+        "projected_usd": usd(impact.projected_usd),
+        "projected_percent": impact.projected_percent,
+        "active_jobs": impact.active_jobs,
+        "level": impact.level,
+        "message": impact.message,
     }
 
 

@@ -25,6 +25,7 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[str], Any]]] = {
     "tokens": (fakes.FakeTokens, people.DynamoTokens),
     "notifications": (fakes.FakeNotifications, notifications.DynamoNotifications),
     "terminations": (fakes.FakeTerminations, records.DynamoTerminations),
+    "budgets": (fakes.FakeBudgets, records.DynamoBudgets),
     "costs": (fakes.FakeCosts, records.DynamoCosts),
     "queue_events": (fakes_queue.FakeQueueEvents, queue.DynamoQueueEvents),
     "approvals": (fakes_queue.FakeApprovals, queue.DynamoApprovals),

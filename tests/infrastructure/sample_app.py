@@ -16,6 +16,7 @@ FUNCTIONS = (
     "DispatchQueue",
     "SweepPods",
     "RefreshCatalog",
+    "SettleBills",
     "RebuildJobsIndex",
     "ExpireUploads",
     "ValidateDataset",

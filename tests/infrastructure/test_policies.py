@@ -61,6 +61,7 @@ PORTS: dict[str, set[Need]] = {
     "notifications": table("notifications", "GetItem", "PutItem", "Query", indexes=("unread",)),
     "terminations": table("terminations", "PutItem", "Query", "DeleteItem"),
     "costs": table("cost_records", "PutItem", "Query"),
+    "budgets": table("settings", "GetItem", "PutItem"),
     "audit": table("audit_log", "PutItem"),
     "queue_events": table("queue_events", "PutItem", "Query"),
     "approvals": table("approvals", "GetItem", "PutItem", indexes=("by_subject", "by_shelf")),

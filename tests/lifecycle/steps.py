@@ -91,6 +91,7 @@ def _terminate_pod(world: World, event: dict[str, Any]) -> Any:
         progress=world.progress,
         attempts=world.attempts,
         terminations=world.terminations,
+        costs=world.costs,
         cloud=world.cloud,
         timings=event["job"]["timings"],
         now=world.clock.now,

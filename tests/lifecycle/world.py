@@ -17,13 +17,13 @@ from chalicelib.domain.gpu import Pod, Tier
 from chalicelib.domain.identity import User
 from chalicelib.domain.job import Job
 from chalicelib.domain.progress import Progress
-from chalicelib.settings import DEFAULT_TIMINGS
 from chalicelib.use_cases.again import the_job
 from chalicelib.use_cases.cancel_job import cancel_job
 from chalicelib.use_cases.dispatch_queue import dispatch_queue
 from chalicelib.use_cases.expire_pauses import expire_pauses
 from chalicelib.use_cases.pause_job import pause_job
 from chalicelib.use_cases.provision_pod import Desk, Landlord
+from chalicelib.use_cases.read_track_record import read_track_record
 from chalicelib.use_cases.record_events import Inbox
 from chalicelib.use_cases.settle_job import Books, settle_job
 from chalicelib.use_cases.sweep_pods import Broom, Swept, sweep_pods
@@ -31,20 +31,9 @@ from chalicelib.use_cases.tell import tell
 
 from tests.backend.datasets.fake_files import FakeFiles
 from tests.builders import DANA, a_job
-from tests.fakes import (
-    FakeAttempts,
-    FakeAudit,
-    FakeClock,
-    FakeCosts,
-    FakeJobs,
-    FakeModels,
-    FakeNotifications,
-    FakeNotifier,
-    FakeProgress,
-    FakeSettings,
-    FakeTerminations,
-)
+from tests.fakes import FakeModels, FakeSettings, FakeTerminations
 from tests.fakes_gpu import FakeGpuCloud
+from tests.lifecycle.accounts import Accounts
 from tests.lifecycle.machine import Machine
 from tests.lifecycle.steps import DEPLOYMENT, step_lambdas
 
@@ -61,22 +50,12 @@ BASE_MODEL = {
 
 
 @dataclass
-class World:
-    clock: FakeClock = field(default_factory=FakeClock)
-    jobs: FakeJobs = field(default_factory=FakeJobs)
-    progress: FakeProgress = field(default_factory=FakeProgress)
-    attempts: FakeAttempts = field(default_factory=FakeAttempts)
+class World(Accounts):
     terminations: FakeTerminations = field(default_factory=FakeTerminations)
-    costs: FakeCosts = field(default_factory=FakeCosts)
     models: FakeModels = field(default_factory=FakeModels)
     files: FakeFiles = field(default_factory=FakeFiles)
-    audit: FakeAudit = field(default_factory=FakeAudit)
     documents: FakeSettings = field(default_factory=FakeSettings)
-    notifications: FakeNotifications = field(default_factory=FakeNotifications)
-    notifier: FakeNotifier = field(default_factory=FakeNotifier)
     limit: int = 3
-    timings: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_TIMINGS))
-    cloud: FakeGpuCloud = field(init=False)
     machine: Machine = field(init=False)
     _fences: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -161,6 +140,7 @@ class World:
 
     def sweep(self) -> Swept:
         swept = sweep_pods(self.broom())
+        self.heal_budget()
         self.machine.work()
         self.dispatch()
         return swept
@@ -221,12 +201,26 @@ class World:
 
     def inbox(self) -> Inbox:
         return Inbox(
-            self.jobs, self.progress, self.files, self.machine, lambda job: self.tell("job_started", job)
+            self.jobs,
+            self.progress,
+            self.files,
+            self.machine,
+            lambda job: self.tell("job_started", job),
+            self.warn,
+            self.look_at_price,
+            self.timings,
         )
 
     def books(self) -> Books:
         return Books(
-            self.jobs, self.progress, self.attempts, self.terminations, self.costs, self.files, self.tell
+            self.jobs,
+            self.progress,
+            self.attempts,
+            self.terminations,
+            self.costs,
+            self.files,
+            self.tell,
+            self.budgets,
         )
 
     def settle(self, job_id: str, run: int) -> dict[str, Any]:
@@ -245,6 +239,8 @@ class World:
             self.settle,
             self.timings,
             self.clock.now,
+            self.costs,
+            self.warn,
         )
 
     def desk(self) -> Desk:
@@ -270,4 +266,5 @@ class World:
             self.timings,
             self.cloud.catalogue(),
             BASE_MODEL,
+            read_track_record(jobs=self.jobs, documents=self.documents, now=self.clock.now),
         )

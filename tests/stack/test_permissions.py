@@ -34,6 +34,7 @@ DURING_A_JOB = {
     "APIHandler",
     "ValidateDataset",
     "RefreshCatalog",
+    "SettleBills",
     "SweepPods",
     "DispatchQueue",
     "ProvisionPod",
@@ -114,7 +115,14 @@ def calls(running: World, dataset: dict[str, Any]) -> set[Call]:
         job_id = running.api.start(dataset["id"], running.gpu(), "Permissions", epochs=1)
         job = running.api.until_completed(job_id)
         running.until_execution_ended(f"{job_id}-r{job['run']}")
-    for schedule in ("DispatchQueue", "SweepPods", "RefreshCatalog", "RebuildJobsIndex", "ExpireUploads"):
+    for schedule in (
+        "DispatchQueue",
+        "SweepPods",
+        "RefreshCatalog",
+        "SettleBills",
+        "RebuildJobsIndex",
+        "ExpireUploads",
+    ):
         running.invoke(schedule)
     running.api.get("/jobs")
     return _calls(running)

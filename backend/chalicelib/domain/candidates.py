@@ -62,3 +62,9 @@ def _elsewhere(asked: Candidate, offer: GpuOffer, avoided: frozenset[str]) -> li
 def _fits(offer: GpuOffer, tier: Tier, count: int, ceiling: Decimal) -> bool:
     price = offer.price_usd_per_hour.get(tier)
     return price is not None and price <= ceiling and offer.max_count.get(tier, 0) >= count
+
+
+def listed_usd(candidate: Candidate, count: int, offers: Sequence[GpuOffer]) -> Decimal:
+    """Per hour for the whole pod, by the provider's list; 0 when the list does not say."""
+    rates = {offer.gpu_id: offer.price_usd_per_hour.get(candidate.tier) for offer in offers}
+    return (rates.get(candidate.gpu_id) or Decimal(0)) * count

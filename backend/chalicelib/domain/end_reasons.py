@@ -12,6 +12,7 @@ class EndReason(StrEnum):
     USER_CANCELLED = "user_cancelled"
     PAUSE_EXPIRED = "pause_expired"
     SPEND_CAP = "spend_cap"
+    LOW_GPU = "low_gpu"
     HARD_CAP = "hard_cap"
     OUT_OF_MEMORY = "out_of_memory"
     BAD_DATASET = "bad_dataset"
@@ -54,6 +55,11 @@ _TABLE: Mapping[EndReason, _Row] = {
         "completed",
         "Stopped at the spend cap",
         "The spend cap was near: training was saved, evaluated and exported before it was reached.",
+    ),
+    EndReason.LOW_GPU: _Row(
+        "completed",
+        "Stopped: GPU nearly idle",
+        "The GPU had little to do and the job asked to stop then: training was saved, evaluated and exported early.",
     ),
     EndReason.HARD_CAP: _Row(
         "failed",

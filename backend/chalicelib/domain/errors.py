@@ -51,6 +51,12 @@ class WrongStatus(AppError):
     code = "wrong_status"
 
 
+class BudgetExceeded(WrongStatus):
+    """What the job may cost does not fit what is left of this month's budget; details: the figures."""
+
+    code = "budget_exceeded"
+
+
 class StaleWrite(AppError):
     """Someone else wrote first. Reread and decide again."""
 

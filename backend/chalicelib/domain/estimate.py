@@ -76,6 +76,24 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetImpact:
+    """This month's budget with the job's cap reserved. remaining_usd: before the job, projected_usd: with it.
+
+    level: ok, grace (above the limit, within the grace), over (would be refused).
+    """
+
+    limit_usd: Decimal
+    month_to_date_usd: Decimal
+    reserved_usd: Decimal
+    remaining_usd: Decimal
+    projected_usd: Decimal
+    projected_percent: float
+    active_jobs: int
+    level: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """Frozen into the job when it starts. hourly_rate_usd is for the whole pod in the chosen tier."""
 
@@ -96,6 +114,7 @@ class Estimate:
     warnings: tuple[Notice, ...]
     blockers: tuple[Notice, ...]
     estimated_completion_at: datetime
+    budget: BudgetImpact | None = None
 
     @property
     def eligible(self) -> bool:

@@ -135,6 +135,10 @@ class Job:
     cost_usd: Decimal | None = None
     cleanup_pending: bool = False
     model_id: str | None = None
+    # Finish early, with an adapter, when the GPU has little to do for long.
+    stop_on_low_gpu: bool = False
+    # From the last step to the last file in storage; what reserves of later jobs are made of.
+    closing_seconds: float | None = None
     version: int = 0
 
     @property

@@ -80,6 +80,8 @@ KINDS: Mapping[str, _Kind] = {
     "pause_ends_soon": _Kind("Paused Training Ends Soon", Priority.HIGH, mailed=True),
     "pause_ended": _Kind("Paused Training Ended", Priority.MEDIUM, mailed=True),
     "job_cancelled": _Kind("Training Cancelled", Priority.MEDIUM, mailed=False),
+    "spend_cap_near": _Kind("Spend Cap Nearly Reached", Priority.HIGH, mailed=True),
+    "low_gpu": _Kind("GPU Nearly Idle", Priority.HIGH, mailed=True),
     "artifact_ready": _Kind("Model Ready for Download", Priority.HIGH, mailed=True),
     "queue_near": _Kind("Starting Soon", Priority.LOW, mailed=False, on_request=True),
     "queue_next": _Kind("Next in Queue", Priority.MEDIUM, mailed=False, on_request=True),
@@ -89,7 +91,19 @@ KINDS: Mapping[str, _Kind] = {
 }
 
 
+# Their time is that of the warning, given by whoever tells.
+_WHILE_IT_RUNS = frozenset({"spend_cap_near", "low_gpu"})
+
+
+def _warning(kind: str, detail: str) -> str:
+    if kind == "spend_cap_near":
+        return f"The spend cap is nearly reached: {detail or 'nine tenths of it are spent'}"
+    return f"GPU utilization is {detail or 'low for long'}. Look at batch size, sequence length and GPU type"
+
+
 def _message(kind: str, job: Subject, detail: str) -> str:
+    if kind in _WHILE_IT_RUNS:
+        return _warning(kind, detail)
     gpu = job.configuration.gpu
     match kind:
         case "job_queued":
@@ -163,6 +177,8 @@ def _happened_at(kind: str, job: Subject) -> datetime | None:
         # `started_at` is that of the first run; a later run starts after it was queued again.
         times = [at for at in (job.started_at, job.queued_at) if at is not None]
         return max(times, default=None)
+    if kind in _WHILE_IT_RUNS:
+        return None
     return job.paused_at if kind in {"job_paused", "pause_ends_soon"} else job.ended_at
 
 

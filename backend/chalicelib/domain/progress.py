@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -89,6 +89,9 @@ class Money:
     spent_before_usd: Decimal
     cap_usd: Decimal | None
     reserve_usd: Decimal
+    # Of the reserve: how long it lasts, and how many jobs that was measured on (0: assumed).
+    reserve_seconds: int = 0
+    measured_from_jobs: int = 0
 
     def spent_usd(self, now: datetime) -> Decimal:
         seconds = Decimal(str(max(0.0, (now - self.billed_since).total_seconds())))
@@ -133,6 +136,11 @@ class Progress:
     # (seconds since epoch, step) at the end of the last forty batches with points, for the step rate
     pace: tuple[tuple[float, int], ...] = ()
     money: Money | None = None
+    # Why `finish` was asked for: spend_cap or low_gpu.
+    finish_reason: str | None = None
+    gpu_low_since: datetime | None = None
+    # Warnings that were given, and when.
+    warned: Mapping[str, datetime] = field(default_factory=dict)
     watched_until: datetime | None = None
     # cursors
     revision: int = 0
@@ -170,6 +178,7 @@ def for_new_attempt(progress: Progress, run: int, attempt: int, fence: str) -> P
         terminate_since=None,
         pace=(),
         stages={},
+        gpu_low_since=None,
     )
 
 
@@ -244,13 +253,16 @@ def command(progress: Progress, *, job_is_ending: bool = False) -> str:
     return progress.intent.value if progress.intent else "continue"
 
 
-def check_money(progress: Progress, now: datetime) -> Progress:
-    """The same row, or with the intent that the spend cap asks for."""
+def check_money(progress: Progress, now: datetime, *, ahead_seconds: float = 0) -> Progress:
+    """The same row, or with the intent that the spend cap asks for. ahead_seconds: until the cap is looked at again."""
     money = progress.money
     if money is None or money.cap_usd is None:
         return progress
     spent = money.spent_usd(now)
-    if spent >= money.cap_usd:
+    if max(spent, money.spent_usd(now + timedelta(seconds=ahead_seconds))) >= money.cap_usd:
         return replace(progress, intent=stronger(progress.intent, Intent.HARD_CAP))
     near = spent >= money.cap_usd - money.reserve_usd and progress.reached < Reached.FINALIZATION
-    return replace(progress, intent=stronger(progress.intent, Intent.FINISH)) if near else progress
+    if not near:
+        return progress
+    asked = replace(progress, intent=stronger(progress.intent, Intent.FINISH))
+    return replace(asked, finish_reason=progress.finish_reason or "spend_cap")

@@ -5,7 +5,7 @@ succeed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -46,6 +46,8 @@ class FinishedJob:
     expected_hours: float | None = None
     low_hours: float | None = None
     high_hours: float | None = None
+    gpu_type: str = ""
+    closing_seconds: float | None = None
 
 
 def as_record(job: FinishedJob) -> dict[str, Any]:
@@ -80,6 +82,8 @@ def finished(job: Job) -> FinishedJob | None:
         base_model_id=job.configuration.base_model_id,
         tier=job.configuration.gpu.tier.value,
         clean=job.recoveries == 0 and job.run <= 1,
+        gpu_type=job.configuration.gpu.type,
+        closing_seconds=job.closing_seconds,
     )
     return _with_hours(facts, job)
 
@@ -91,20 +95,13 @@ def _with_hours(facts: FinishedJob, job: Job) -> FinishedJob:
     # Money over rate, so that pauses and queueing, which cost nothing, do not count as time.
     hours = float(job.cost_usd / estimate.hourly_rate_usd)
     promised = estimate.duration_hours
-    return FinishedJob(
-        facts.id,
-        facts.completed,
-        facts.ended_at,
-        facts.person_id,
-        facts.preset_id,
-        facts.base_model_id,
-        facts.tier,
-        facts.clean,
-        _prior_hours(job),
-        hours,
-        promised.expected,
-        promised.low,
-        promised.high,
+    return replace(
+        facts,
+        prior_hours=_prior_hours(job),
+        actual_hours=hours,
+        expected_hours=promised.expected,
+        low_hours=promised.low,
+        high_hours=promised.high,
     )
 
 

@@ -15,6 +15,7 @@ from chalicelib.domain import certificate
 from chalicelib.domain.errors import StaleAttempt
 from chalicelib.domain.metrics import COLUMNS, EXTRA, merge
 from chalicelib.domain.progress import STAGE_REACHED, LogEvent, Progress, Reached, StageRecord, check_money
+from chalicelib.domain.watch import note_utilization
 
 # One mark a batch, so that a short step does not make the window short and the row long.
 _PACE_MARKS = 40
@@ -67,6 +68,8 @@ def fold(progress: Progress, first_sequence: int, events: Sequence[Event], now: 
         _HANDLERS[str(event["type"])](folded, event, _time(event["at"]))
         taken += 1
     _note_points(folded)
+    used = [row.get("gpu_utilization") for row in folded.rows]
+    folded.progress = note_utilization(folded.progress, used, now)
     folded.progress = check_money(replace(folded.progress, next_sequence=progress.next_sequence + taken), now)
     return folded
 

@@ -80,6 +80,7 @@ class WordsBody(Body):
     client_id: Id | None = None
     project_id: Id | None = None
     sample_questions: list[Text] | None = Field(default=None, max_length=20)
+    stop_on_low_gpu: StrictBool | None = None
 
     def as_words(self) -> Words:
         return Words(
@@ -90,6 +91,7 @@ class WordsBody(Body):
             self.client_id,
             self.project_id,
             self.sample_questions,
+            self.stop_on_low_gpu,
         )
 
 

@@ -60,6 +60,8 @@ def post_resume(call: Call) -> dict[str, Any]:
         files=bootstrap.files(),
         local_models=settings().local_models,
         tell=telling.teller(call.now),
+        budgets=bootstrap.budgets(),
+        costs=bootstrap.costs(),
     )
     job = resume_job(
         call.path["job_id"],

@@ -22,6 +22,7 @@ from chalicelib.use_cases.create_job import create_job
 from chalicelib.use_cases.delete_job import delete_job
 from chalicelib.use_cases.edit_job import as_request, edit_job
 from chalicelib.use_cases.estimate_job import EstimateRequest, estimate_job
+from chalicelib.use_cases.release_budget import release_budget
 from chalicelib.use_cases.start_job import start_job
 from chalicelib.views_catalog import estimate_json
 
@@ -52,6 +53,8 @@ def post_estimate(call: Call) -> dict[str, Any]:
             documents=bootstrap.documents(),
             jobs=bootstrap.jobs(),
             files=bootstrap.files(),
+            budgets=bootstrap.budgets(),
+            costs=bootstrap.costs(),
             now=call.now,
             local_models=settings().local_models,
         )
@@ -125,6 +128,7 @@ def patch_job(call: Call) -> dict[str, Any]:
         datasets=bootstrap.datasets(),
         documents=bootstrap.documents(),
         files=bootstrap.files(),
+        costs=bootstrap.costs(),
         local_models=settings().local_models,
         now=call.now,
     )
@@ -182,6 +186,7 @@ def _start(job_id: str, body: Body, call: Call) -> Job:
     started = start_job(
         job_id,
         acknowledged,
+        body.override_justification,  # type: ignore[attr-defined]
         user=call.person,
         jobs=bootstrap.jobs(),
         progress=bootstrap.progress(),
@@ -191,6 +196,8 @@ def _start(job_id: str, body: Body, call: Call) -> Job:
         files=bootstrap.files(),
         local_models=settings().local_models,
         tell=telling.teller(call.now),
+        budgets=bootstrap.budgets(),
+        costs=bootstrap.costs(),
         now=call.now,
     )
     telling.dispatch(call.now)
@@ -232,4 +239,5 @@ def post_cancel(call: Call) -> dict[str, Any]:
 
 def _tell_cancelled(job: Job | None, call: Call) -> None:
     if job is not None and job.status is JobStatus.CANCELLED:
+        release_budget(job, budgets=bootstrap.budgets(), now=call.now)
         telling.teller(call.now)("job_cancelled", job)

@@ -16,6 +16,7 @@ from chalicelib.signatures import verify
 from chalicelib.use_cases.greet_agent import greet_agent
 from chalicelib.use_cases.issue_urls import issue_urls
 from chalicelib.use_cases.record_events import Inbox, record_events
+from chalicelib.use_cases.sample_price import sample_price
 
 bp = Blueprint(__name__)
 
@@ -64,6 +65,17 @@ def post_events(call: Call) -> Mapping[str, Any]:
             files=bootstrap.files(),
             workflow=bootstrap.workflow(),
             started=lambda job: telling.teller(call.now)("job_started", job),
+            warn=telling.warner(),
+            look_at_price=lambda job_id: sample_price(
+                job_id,
+                jobs=bootstrap.jobs(),
+                attempts=bootstrap.attempts(),
+                progress=bootstrap.progress(),
+                cloud=bootstrap.cloud(),
+                warn=telling.warner(),
+                now=call.now,
+            ),
+            timings=settings().timings,
         ),
         now=call.now,
     )

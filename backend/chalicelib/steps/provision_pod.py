@@ -14,6 +14,7 @@ from chalicelib.observed import observed
 from chalicelib.settings import settings
 from chalicelib.use_cases.again import the_job
 from chalicelib.use_cases.provision_pod import Desk, Landlord, provision_pod
+from chalicelib.use_cases.read_track_record import read_track_record
 
 bp = Blueprint(__name__)
 
@@ -60,4 +61,7 @@ def landlord(job_id: str) -> Landlord:
             "context_length": model.context_length,
             "parameters": model.parameters,
         },
+        record=read_track_record(
+            jobs=bootstrap.jobs(), documents=bootstrap.documents(), now=bootstrap.clock()()
+        ),
     )

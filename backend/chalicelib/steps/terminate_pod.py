@@ -28,6 +28,7 @@ def handler(event: dict[str, Any], context: Any) -> Any:
         progress=bootstrap.progress(),
         attempts=bootstrap.attempts(),
         terminations=bootstrap.terminations(),
+        costs=bootstrap.costs(),
         cloud=bootstrap.cloud(),
         timings={**settings().timings, **job.get("timings", {})},
         now=bootstrap.clock()(),

@@ -32,6 +32,7 @@ class Words:
     client_id: str | None = None
     project_id: str | None = None
     sample_questions: Sequence[str] | None = None
+    stop_on_low_gpu: bool | None = None
 
 
 def create_job(
@@ -132,4 +133,5 @@ def with_words(job: Job, words: Words) -> Job:
         sample_questions=job.sample_questions
         if words.sample_questions is None
         else tuple(words.sample_questions),
+        stop_on_low_gpu=job.stop_on_low_gpu if words.stop_on_low_gpu is None else words.stop_on_low_gpu,
     )

@@ -10,10 +10,11 @@ from chalicelib.domain.configure import ConfigurationRequest, configure
 from chalicelib.domain.errors import NotAllowed, ValidationFailed, WrongStatus
 from chalicelib.domain.identity import User
 from chalicelib.domain.job import Job, JobStatus
-from chalicelib.ports import DatasetStore, Files, JobStore, SettingsStore
+from chalicelib.ports import CostStore, DatasetStore, Files, JobStore, SettingsStore
 from chalicelib.use_cases.again import change_job, the_job
 from chalicelib.use_cases.create_job import Words, check_cap, check_words, reference, with_words
 from chalicelib.use_cases.estimate_job import EstimateRequest, estimate_job
+from chalicelib.use_cases.post_costs import whose
 from chalicelib.use_cases.refresh_catalog import current_cards
 
 
@@ -29,6 +30,7 @@ def edit_job(
     datasets: DatasetStore,
     documents: SettingsStore,
     files: Files,
+    costs: CostStore,
     local_models: bool,
     now: datetime,
 ) -> Job:
@@ -82,7 +84,16 @@ def edit_job(
             spend_cap_usd=cap or (before.spend_cap_usd if wanted is None else estimate.spend_cap_usd),
         )
 
-    return change_job(jobs, job_id, change)
+    after = change_job(jobs, job_id, change)
+    if whose(after) != whose(job):
+        _relabel(after, costs)
+    return after
+
+
+def _relabel(job: Job, costs: CostStore) -> None:
+    """What it cost is added up under its new client and project."""
+    for line in costs.of_job(job.id):
+        costs.put(replace(line, **whose(job)))
 
 
 def as_request(job: Job) -> ConfigurationRequest:

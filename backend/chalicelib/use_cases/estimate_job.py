@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain import presets, track_record, workload
+from chalicelib.domain.budget import impact
 from chalicelib.domain.configuration import Configuration
 from chalicelib.domain.configure import ConfigurationRequest, Configured, configure
 from chalicelib.domain.dataset import Dataset, DatasetStatus, eligibility
@@ -17,7 +18,8 @@ from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.organisation import DOCUMENT, from_document
 from chalicelib.domain.plan_cost import Plan, estimate
 from chalicelib.domain.track_record import FinishedJob
-from chalicelib.ports import DatasetStore, Files, JobStore, SettingsStore
+from chalicelib.ports import BudgetStore, CostStore, DatasetStore, Files, JobStore, SettingsStore
+from chalicelib.use_cases.read_budget import read_budget
 from chalicelib.use_cases.read_track_record import read_track_record
 from chalicelib.use_cases.refresh_catalog import current_cards
 
@@ -44,6 +46,8 @@ def estimate_job(
     documents: SettingsStore,
     jobs: JobStore,
     files: Files | None = None,
+    budgets: BudgetStore | None = None,
+    costs: CostStore | None = None,
     now: datetime,
     local_models: bool,
 ) -> Estimate:
@@ -51,7 +55,7 @@ def estimate_job(
     blockers.
 
     A dataset that is not checked yet is estimated with assumed sizes. files: looks whether the data is
-    still stored.
+    still stored. budgets, costs: what the job would mean for this month's budget.
     """
     known = _DATASET_ID.fullmatch(request.dataset_id)
     dataset = datasets.get(request.dataset_id) if known else None
@@ -67,7 +71,11 @@ def estimate_job(
     ]
     cap_factor = from_document(documents.get(DOCUMENT)).default_cap_factor
     plan = replace(_plan(chosen, dataset, record, now), cap_factor=cap_factor)
-    return estimate(plan, warnings, blockers, now)
+    made = estimate(plan, warnings, blockers, now)
+    if budgets is None or costs is None:
+        return made
+    found = read_budget(budgets=budgets, costs=costs, now=now, without=request.job_id)
+    return replace(made, budget=impact(found, made.spend_cap_usd))
 
 
 def _plan(chosen: Configured, dataset: Dataset, record: Sequence[FinishedJob], now: datetime) -> Plan:

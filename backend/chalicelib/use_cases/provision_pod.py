@@ -14,10 +14,11 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain import attempt as attempts_of
+from chalicelib.domain import closing
 from chalicelib.domain import job as transitions
 from chalicelib.domain.attempt import Attempt, AttemptStatus
-from chalicelib.domain.candidates import candidates
-from chalicelib.domain.cost import least_cap_usd, reserve_usd
+from chalicelib.domain.candidates import candidates, listed_usd
+from chalicelib.domain.cost import least_cap_usd
 from chalicelib.domain.errors import (
     HardCapReached,
     JobAlreadyEnding,
@@ -34,8 +35,10 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.gpu import Candidate, GpuOffer, Pod, PodName, PodRequest
 from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.job_file import as_webhook_secret, attempt_secret, job_file
-from chalicelib.domain.progress import Intent, Money, Progress, for_new_attempt
+from chalicelib.domain.progress import Progress, for_new_attempt
 from chalicelib.domain.recovery import LOST, begin_recovery
+from chalicelib.domain.track_record import FinishedJob
+from chalicelib.domain.watch import for_cap
 from chalicelib.ports import AttemptStore, GpuCloud, JobStore, Notifier, ProgressStore, SettingsStore
 from chalicelib.use_cases.again import change_job, change_progress, the_job
 from chalicelib.use_cases.look_for_pod import look_for_pod
@@ -58,6 +61,8 @@ class Landlord:
     timings: Mapping[str, float]
     offers: tuple[GpuOffer, ...]
     base_model: Mapping[str, Any]
+    # Our own finished jobs: what a good ending takes.
+    record: tuple[FinishedJob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
     if current is not None and current.status is not AttemptStatus.ENDED:
         pod = look_for_pod(current.pod_name, desk.cloud, desk.sleep, current.pod_id)
         if pod is not None:
-            return _move_in(job, current, pod, desk, adopted=True)
+            return _move_in(job, current, pod, desk, landlord, adopted=True)
         current = _close(current, desk)
     reuse = current is not None and current.end == NO_CAPACITY
     refusals: list[bool] = []
@@ -96,7 +101,7 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
         reuse = True
         pod = _ask(job, attempt, candidate, desk, landlord, refusals)
         if pod is not None:
-            return _move_in(the_job(desk.jobs, job_id), attempt, pod, desk, adopted=False)
+            return _move_in(the_job(desk.jobs, job_id), attempt, pod, desk, landlord, adopted=False)
         reuse = _still(attempt, desk).end == NO_CAPACITY
     if refusals and not any(refusals):
         # Nobody said "no capacity" and nobody took it: it is the request that is wrong.
@@ -134,17 +139,12 @@ def _affordable(job: Job, candidate: Candidate, desk: Desk, landlord: Landlord) 
     if job.spend_cap_usd is None:
         return
     spent = attempts_of.total_usd(desk.attempts.of_job(job.id), desk.clock())
-    rate = _rate(candidate, job.configuration.gpu.count, landlord)
-    if spent >= job.spend_cap_usd or job.spend_cap_usd - spent < least_cap_usd(rate):
+    rate = listed_usd(candidate, job.configuration.gpu.count, landlord.offers)
+    kept = closing.reserve(landlord.record, job.configuration.base_model_id, candidate.gpu_id)
+    if spent >= job.spend_cap_usd or job.spend_cap_usd - spent < least_cap_usd(rate, kept.seconds):
         raise HardCapReached(
             f"${job.spend_cap_usd - spent:.2f} left of the spend cap does not pay for another GPU."
         )
-
-
-def _rate(candidate: Candidate, count: int, landlord: Landlord) -> Decimal:
-    """Of the whole pod, by the provider's list; 0 when the list does not say."""
-    rates = {offer.gpu_id: offer.price_usd_per_hour.get(candidate.tier) for offer in landlord.offers}
-    return (rates.get(candidate.gpu_id) or Decimal(0)) * count
 
 
 def _still(attempt: Attempt, desk: Desk) -> Attempt:
@@ -234,7 +234,7 @@ def _pod_request(
         landlord.base_model,
         api_url=landlord.public_url,
         spent_usd=_spent_before(job, attempt, desk),
-        hourly_rate_usd=_rate(candidate, attempt.gpu_count, landlord),
+        hourly_rate_usd=listed_usd(candidate, attempt.gpu_count, landlord.offers),
         timings=landlord.timings,
     )
     secret = attempt_secret(landlord.master_secret, job.id, attempt.number, attempt.fence)
@@ -258,7 +258,9 @@ def _spent_before(job: Job, attempt: Attempt, desk: Desk) -> Decimal:
     return attempts_of.total_usd(earlier, desk.clock())
 
 
-def _move_in(job: Job, attempt: Attempt, pod: Pod, desk: Desk, *, adopted: bool) -> dict[str, Any]:
+def _move_in(
+    job: Job, attempt: Attempt, pod: Pod, desk: Desk, landlord: Landlord, *, adopted: bool
+) -> dict[str, Any]:
     before = _still(attempt, desk)
     if before.status is AttemptStatus.ENDED:
         raise StaleWrite("This attempt was closed meanwhile; the sweeper ends its pod.")
@@ -266,16 +268,14 @@ def _move_in(job: Job, attempt: Attempt, pod: Pod, desk: Desk, *, adopted: bool)
     if live != before:
         live = desk.attempts.save(live, expected=before)
     rate = pod.price_usd_per_hour
-    money = Money(
-        rate,
-        live.created_at or desk.clock(),
-        _spent_before(job, live, desk),
-        job.spend_cap_usd,
-        reserve_usd(rate),
-    )
+    kept = closing.reserve(landlord.record, job.configuration.base_model_id, attempt.gpu_id)
+    since = live.created_at or desk.clock()
+    money = closing.money(rate, since, _spent_before(job, live, desk), job.spend_cap_usd, kept)
 
     def note(row: Progress) -> Progress:
-        return replace(row, run=job.run, money=money, intent=_intent_of(job, row))
+        # An intent of an earlier run is over; one that came during this run stays.
+        intent = row.intent if row.run == job.run else None
+        return replace(for_cap(row, job.spend_cap_usd), run=job.run, money=money, intent=intent)
 
     change_progress(desk.progress, job.id, note)
     if not adopted:
@@ -293,8 +293,3 @@ def _move_in(job: Job, attempt: Attempt, pod: Pod, desk: Desk, *, adopted: bool)
             },
         )
     return {"attempt": attempt.number, "pod_id": pod.id, "adopted": adopted}
-
-
-def _intent_of(job: Job, row: Progress) -> Intent | None:
-    """An intent of an earlier run is over; one that came during this run stays."""
-    return row.intent if row.run == job.run else None

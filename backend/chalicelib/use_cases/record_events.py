@@ -11,13 +11,15 @@ from typing import Any
 
 from chalicelib.domain import job as transitions
 from chalicelib.domain.checkpoint import Checkpoint, StoredFile
-from chalicelib.domain.errors import StaleAttempt, StorageUnavailable
+from chalicelib.domain.errors import AppError, StaleAttempt, StorageUnavailable
 from chalicelib.domain.job import ACTIVE, Job, Stage
 from chalicelib.domain.metrics import PointBlock
 from chalicelib.domain.progress import Progress, command
 from chalicelib.domain.trainer_events import Checkpointed, Folded, fold
+from chalicelib.domain.watch import Warned, due, finish_for_low_gpu, given, is_low, near_cap
 from chalicelib.ports import Files, JobStore, ProgressStore, Workflow
 from chalicelib.use_cases.again import again, change_job, the_job
+from chalicelib.use_cases.check_spending import Warn
 from chalicelib.use_cases.evaluate_wait import evaluate_wait
 from chalicelib.use_cases.greet_agent import current_row, watched
 from chalicelib.use_cases.tidy_checkpoints import drop_replaced
@@ -25,13 +27,22 @@ from chalicelib.use_cases.tidy_checkpoints import drop_replaced
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """The ports this use case works with. started(job): told once when training work begins."""
+    """The ports this use case works with. started(job): told once when training work begins. warn(kind, job, at, detail):
+    a warning that was just given."""
 
     jobs: JobStore
     progress: ProgressStore
     files: Files
     workflow: Workflow
     started: Callable[[Job], None]
+    warn: Warn
+    # job id -> the row after a look at its pod's price
+    look_at_price: Callable[[str], Progress | None]
+    timings: Mapping[str, float]
+
+
+# So near to the cap the price is looked at with every batch: a rise must not go unseen for a minute.
+_NEAR_CAP_SECONDS = 300
 
 
 def attempt_prefix(job_id: str, attempt: int) -> str:
@@ -52,7 +63,7 @@ def record_events(
 ) -> Mapping[str, Any]:
     """The reply of contracts/trainer_event.schema.json. StaleAttempt for an old attempt or incarnation."""
 
-    def once() -> Progress:
+    def once() -> tuple[Progress, list[Warned]]:
         before = current_row(inbox.progress.get(job_id), attempt, fence)
         if incarnation != before.incarnation:
             raise StaleAttempt(
@@ -62,6 +73,7 @@ def record_events(
         verified = _verified(job_id, folded, inbox.files, now)
         # The stage first: if the row is lost after that, the same batch comes again and changes nothing.
         _carry_over(job_id, folded, inbox, now)
+        found = _watch(job_id, folded, inbox, now)
         row = inbox.progress.save(
             folded.progress, expected=before, events=folded.log, block=_block(job_id, folded)
         )
@@ -69,9 +81,14 @@ def record_events(
         # steps are in no curve, for the successor goes on behind them. If the pointer is lost, the batch comes again.
         for checkpoint in (*folded.repeated, *verified):
             _move_pointer(job_id, row, checkpoint, inbox, now)
-        return row
+        return row, found
 
-    row = again(once)
+    row, warnings = again(once)
+    for warned in warnings:
+        inbox.warn(warned.kind, the_job(inbox.jobs, job_id), now, warned.detail)
+    if near_cap(row, now, _NEAR_CAP_SECONDS):
+        with suppress(AppError):
+            row = inbox.look_at_price(job_id) or row
     evaluate_wait(row, workflow=inbox.workflow, now=now, heartbeat=True)
     return {
         "next_sequence": row.next_sequence,
@@ -145,6 +162,18 @@ def _move_pointer(job_id: str, row: Progress, checkpoint: Checkpointed, inbox: I
     # What stays behind when storage does not answer goes when the run is settled.
     with suppress(StorageUnavailable):
         drop_replaced(before, after, inbox.files)
+
+
+def _watch(job_id: str, folded: Folded, inbox: Inbox, now: datetime) -> list[Warned]:
+    """The warnings that this batch makes due; told once they are saved, and by the sweeper if this dies before."""
+    found = due(folded.progress, inbox.timings, now)
+    for warned in found:
+        folded.say(now, "warning", warned.message, warned.data)
+        folded.progress = given(folded.progress, warned, now)
+    # Read each time while it lasts, which is rare: the wish may be made after the warning.
+    if is_low(folded.progress, inbox.timings, now) and the_job(inbox.jobs, job_id).stop_on_low_gpu:
+        folded.progress = finish_for_low_gpu(folded.progress)
+    return found
 
 
 def _warn(folded: Folded, now: datetime, message: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from chalicelib.domain import pausing
+from chalicelib.domain import closing, pausing
 from chalicelib.domain.attempt import total_usd
 from chalicelib.domain.checkpoint import Checkpoint
 from chalicelib.domain.configure import configure
@@ -19,6 +19,8 @@ from chalicelib.domain.job import Job
 from chalicelib.ports import (
     AttemptStore,
     AuditLog,
+    BudgetStore,
+    CostStore,
     DatasetStore,
     Files,
     JobStore,
@@ -30,8 +32,10 @@ from chalicelib.use_cases.create_job import check_cap
 from chalicelib.use_cases.edit_job import as_request
 from chalicelib.use_cases.estimate_job import EstimateRequest, estimate_job
 from chalicelib.use_cases.expire_pauses import kept_days
+from chalicelib.use_cases.read_track_record import read_track_record
 from chalicelib.use_cases.record_events import attempt_prefix
 from chalicelib.use_cases.refresh_catalog import current_cards
+from chalicelib.use_cases.reserve_budget import reserve_budget
 from chalicelib.use_cases.say import say
 
 
@@ -57,11 +61,13 @@ class Counter:
     files: Files
     local_models: bool
     tell: Callable[[str, Job], object]
+    budgets: BudgetStore
+    costs: CostStore
 
 
 def resume_job(job_id: str, wish: Wish, *, user: User, counter: Counter, now: datetime) -> Job:
     """The queued job. WrongStatus when it is not paused or its checkpoint is gone; ValidationFailed for a GPU that
-    cannot be had or a cap that does not pay for going on."""
+    cannot be had or a cap that does not pay for going on; BudgetExceeded when what is left of it does not fit."""
     job = the_job(counter.jobs, job_id)
     if not job.may_be_changed_by(user):
         raise NotAllowed("Only the person who made this job, or a manager, may resume it.")
@@ -83,6 +89,9 @@ def resume_job(job_id: str, wish: Wish, *, user: User, counter: Counter, now: da
         local_models=counter.local_models,
     )
     _check_start(job, cap, estimate, counter, now)
+    # What is left of the cap; taken back by the sweeper should the job not be queued after all.
+    allowed = replace(job, spend_cap_usd=cap, estimate=estimate)
+    reserve_budget(allowed, budgets=counter.budgets, costs=counter.costs, now=now)
     after = change_job(
         counter.jobs,
         job_id,
@@ -115,7 +124,9 @@ def _check_start(job: Job, cap: Decimal | None, estimate: Estimate, counter: Cou
     if cap is None:
         return
     spent = total_usd(counter.attempts.of_job(job.id), now)
-    least = spent + least_cap_usd(estimate.hourly_rate_usd)
+    record = read_track_record(jobs=counter.jobs, documents=counter.documents, now=now)
+    kept = closing.reserve(record, job.configuration.base_model_id, job.configuration.gpu.type)
+    least = spent + least_cap_usd(estimate.hourly_rate_usd, kept.seconds)
     if cap < least:
         sentence = (
             f"${spent:.2f} is spent, and at ${estimate.hourly_rate_usd}/h the cap must be at least ${least:.2f} to go "

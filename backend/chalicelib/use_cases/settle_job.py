@@ -11,16 +11,27 @@ from typing import Any
 
 from chalicelib.domain import end_reasons, pausing
 from chalicelib.domain import job as transitions
-from chalicelib.domain.attempt import Attempt, AttemptStatus, finish, total_usd
-from chalicelib.domain.cost import TRAINING_COMPUTE, CostRecord, attempt_key, month_of
+from chalicelib.domain.attempt import AttemptStatus, finish, total_usd
+from chalicelib.domain.closing import closing_seconds
 from chalicelib.domain.end_reasons import EndReason
 from chalicelib.domain.errors import StorageUnavailable
 from chalicelib.domain.job import ACTIVE, FINAL, Job, JobStatus
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.queue import release
 from chalicelib.domain.termination import Termination
-from chalicelib.ports import AttemptStore, CostStore, Files, JobStore, ProgressStore, TerminationStore
+from chalicelib.domain.watch import LOW_GPU
+from chalicelib.ports import (
+    AttemptStore,
+    BudgetStore,
+    CostStore,
+    Files,
+    JobStore,
+    ProgressStore,
+    TerminationStore,
+)
 from chalicelib.use_cases.again import again, change_job, change_progress, the_job
+from chalicelib.use_cases.post_costs import post_costs
+from chalicelib.use_cases.release_budget import release_budget
 from chalicelib.use_cases.say import say
 from chalicelib.use_cases.tidy_checkpoints import tidy_checkpoints
 
@@ -56,6 +67,7 @@ class Books:
     costs: CostStore
     files: Files
     tell: Callable[[str, Job], None]
+    budgets: BudgetStore
 
 
 def settle_job(
@@ -74,8 +86,10 @@ def settle_job(
     decided = False
     if job.status in ACTIVE:
         job, decided = again(lambda: _settle(job_id, run, books, timings, now))
-    _write_books(job, books, now)
+    post_costs(job, books.attempts.of_job(job.id), costs=books.costs, now=now)
     job = _correct_cost(job, books, now)
+    if (job.is_final or job.status is JobStatus.PAUSED) and not job.cleanup_pending:
+        release_budget(job, budgets=books.budgets, now=now)
     _close_row(job, books)
     _tidy(job, books)
     if decided and job.status is not before_status:
@@ -135,8 +149,12 @@ def _outcome(job: Job, row: Progress, attempts: Any, timings: Mapping[str, float
     spent = total_usd(attempts, now)
     if error == "" and job.model_id is not None:
         early = bool(row.artifacts and row.artifacts.get("summary", {}).get("ended_by") == "finish")
-        reason = EndReason.SPEND_CAP if early else EndReason.COMPLETED
-        return transitions.complete(job, job.model_id, reason, spent, now)
+        reason = EndReason.COMPLETED
+        if early:
+            reason = EndReason.LOW_GPU if row.finish_reason == LOW_GPU else EndReason.SPEND_CAP
+        # A merge gives way to the cap, so its time says nothing about what must be kept back.
+        closing = None if job.configuration.export_merged else closing_seconds(row)
+        return replace(transitions.complete(job, job.model_id, reason, spent, now), closing_seconds=closing)
     if job.status is JobStatus.PAUSING and error in _PAUSES:
         return replace(pausing.settle(job, now), cost_usd=spent)
     if error in _NOTHING_TO_RENT and job.status in {JobStatus.PROVISIONING, JobStatus.RECOVERING}:
@@ -182,31 +200,6 @@ def _correct_cost(job: Job, books: Books, now: datetime) -> Job:
     return change_job(books.jobs, job.id, lambda before: replace(before, cost_usd=spent, changed_at=now))
 
 
-def _write_books(job: Job, books: Books, now: datetime) -> None:
-    for attempt in books.attempts.of_job(job.id):
-        if attempt.pod_id is not None:
-            books.costs.put(cost_record(job, attempt, now))
-
-
-def cost_record(job: Job, attempt: Attempt, now: datetime) -> CostRecord:
-    """The line of the books for one attempt, provisional until the provider's bill is known."""
-    at = attempt.ended_at or now
-    return CostRecord(
-        job_id=job.id,
-        key=attempt_key(attempt.number),
-        type=TRAINING_COMPUTE,
-        amount_usd=attempt.cost_usd(now),
-        gpu_name=attempt.gpu_name,
-        gpu_count=attempt.gpu_count,
-        duration_seconds=round(attempt.seconds(now)),
-        at=at,
-        month=month_of(at),
-        attempt=attempt.number,
-        provisional=attempt.billed_usd is None,
-        person_id=job.created_by.id,
-    )
-
-
 def _close_row(job: Job, books: Books) -> None:
     """No fence: a pod that still talks gets 409 and stops. No intent: it was about this run, and would end the next one
     at its first wait."""
@@ -214,7 +207,7 @@ def _close_row(job: Job, books: Books) -> None:
     def close(row: Progress) -> Progress:
         if row.run > job.run or (row.token, row.fence, row.intent) == (None, "", None):
             return row
-        return replace(row, token=None, waiting_for=None, fence="", intent=None)
+        return replace(row, token=None, waiting_for=None, fence="", intent=None, finish_reason=None)
 
     change_progress(books.progress, job.id, close)
 

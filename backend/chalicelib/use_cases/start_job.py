@@ -6,24 +6,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from chalicelib.domain import closing
 from chalicelib.domain import job as transitions
 from chalicelib.domain.cost import least_cap_usd
-from chalicelib.domain.errors import NotAllowed, ValidationFailed, WrongStatus
-from chalicelib.domain.identity import User
+from chalicelib.domain.errors import BudgetExceeded, NotAllowed, ValidationFailed, WrongStatus
+from chalicelib.domain.identity import Role, User
 from chalicelib.domain.job import Job
-from chalicelib.ports import AuditLog, DatasetStore, Files, JobStore, ProgressStore, SettingsStore
+from chalicelib.ports import (
+    AuditLog,
+    BudgetStore,
+    CostStore,
+    DatasetStore,
+    Files,
+    JobStore,
+    ProgressStore,
+    SettingsStore,
+)
 from chalicelib.use_cases.again import change_job, the_job
 from chalicelib.use_cases.create_job import reference
 from chalicelib.use_cases.edit_job import as_request
 from chalicelib.use_cases.estimate_job import EstimateRequest, estimate_job
+from chalicelib.use_cases.read_track_record import read_track_record
+from chalicelib.use_cases.reserve_budget import reserve_budget
 from chalicelib.use_cases.say import say
 
 ACKNOWLEDGEMENTS = ("configuration", "cost", "budget")
+LEAST_JUSTIFICATION = 20
 
 
 def start_job(
     job_id: str,
     acknowledged: Mapping[str, bool],
+    override_justification: str | None = None,
     *,
     user: User,
     jobs: JobStore,
@@ -34,10 +48,15 @@ def start_job(
     files: Files,
     local_models: bool,
     tell: Callable[[str, Job], object],
+    budgets: BudgetStore,
+    costs: CostStore,
     now: datetime,
 ) -> Job:
     """The queued job. ValidationFailed when an acknowledgement is missing, the data is not usable, the model does not
-    fit the GPU, or the cap cannot pay for a start."""
+    fit the GPU, or the cap cannot pay for a start; BudgetExceeded when the cap does not fit this month's budget.
+
+    override_justification: a manager's reason to start all the same.
+    """
     job = the_job(jobs, job_id)
     if not job.may_be_changed_by(user):
         raise NotAllowed("Only the person who made this job, or a manager, may start it.")
@@ -67,10 +86,15 @@ def start_job(
             outcome="refused",
         )
         raise ValidationFailed({"start": [blocker.message for blocker in estimate.blockers]})
-    least = least_cap_usd(estimate.hourly_rate_usd)
+    record = read_track_record(jobs=jobs, documents=documents, now=now)
+    wanted = job.configuration
+    kept = closing.reserve(record, wanted.base_model_id, wanted.gpu.type)
+    least = least_cap_usd(estimate.hourly_rate_usd, kept.seconds)
     if job.spend_cap_usd is not None and job.spend_cap_usd < least:
         sentence = f"At ${estimate.hourly_rate_usd}/h the cap must be at least ${least}: it pays start-up and saving."
         raise ValidationFailed({"spend_cap_usd": [sentence]})
+    priced = replace(job, estimate=estimate)
+    _reserve(priced, override_justification, user=user, budgets=budgets, costs=costs, audit=audit, now=now)
     dataset = datasets.get(job.dataset.id)
 
     def start(before: Job) -> Job:
@@ -100,3 +124,38 @@ def start_job(
     )
     tell("job_queued", started)
     return started
+
+
+def _reserve(
+    job: Job,
+    justification: str | None,
+    *,
+    user: User,
+    budgets: BudgetStore,
+    costs: CostStore,
+    audit: AuditLog,
+    now: datetime,
+) -> None:
+    """Before the job is queued: should it not be after all, the sweeper takes the reservation back."""
+    reason = (justification or "").strip()
+    if reason and not user.role.covers(Role.MANAGER):
+        raise NotAllowed("Only a manager may start a job beyond the budget.")
+    if reason and len(reason) < LEAST_JUSTIFICATION:
+        sentence = f"Say in at least {LEAST_JUSTIFICATION} characters why this job may exceed the budget."
+        raise ValidationFailed({"override_justification": [sentence]})
+    try:
+        reserve_budget(job, budgets=budgets, costs=costs, now=now)
+    except BudgetExceeded as error:
+        facts = {**error.details, "justification": reason}
+        outcome = "success" if reason else "refused"
+        audit.record(
+            at=now,
+            actor_id=user.id,
+            action="budget.override" if reason else "budget.refuse",
+            subject=job.id,
+            details=facts,
+            outcome=outcome,
+        )
+        if not reason:
+            raise
+        reserve_budget(job, budgets=budgets, costs=costs, now=now, override=True)

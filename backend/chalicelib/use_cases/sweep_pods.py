@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, TypeVar
 
 from chalicelib.domain import attempt as attempts_of
@@ -16,10 +15,11 @@ from chalicelib.domain.attempt import Attempt, AttemptStatus
 from chalicelib.domain.errors import AppError
 from chalicelib.domain.gpu import Pod, PodName
 from chalicelib.domain.job import ACTIVE, Job, JobStatus
-from chalicelib.domain.progress import Intent, Progress, check_money, stronger
+from chalicelib.domain.progress import Intent, stronger
 from chalicelib.domain.termination import Termination
 from chalicelib.ports import (
     AttemptStore,
+    CostStore,
     GpuCloud,
     JobStore,
     Notifier,
@@ -28,7 +28,10 @@ from chalicelib.ports import (
     Workflow,
 )
 from chalicelib.use_cases.again import change_job, change_progress
+from chalicelib.use_cases.book_leak import book_leak
+from chalicelib.use_cases.check_spending import Warn, check_spending
 from chalicelib.use_cases.evaluate_wait import evaluate_wait
+from chalicelib.use_cases.post_costs import post_costs
 
 Result = TypeVar("Result")
 
@@ -51,6 +54,8 @@ class Broom:
     settle: Callable[[str, int], object]
     timings: Mapping[str, float]
     now: datetime
+    costs: CostStore
+    warn: Warn
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +69,17 @@ def sweep_pods(broom: Broom) -> Swept:
     pods = broom.cloud.list(f"{broom.deployment}-job_")
     active = [job for status in sorted(ACTIVE) for job in broom.jobs.by_status(status)]
     # By pod, not by name: a stray may bear the name of the pod that is at work.
-    leaked = [pod for pod in pods if pod.is_billed and _is_stray(pod, broom)]
+    strays = [pod for pod in pods if _is_stray(pod, broom)]
+    leaked = [pod for pod in strays if pod.is_billed]
     by_name = {pod.name: pod for pod in pods if pod not in leaked}
+    for pod in strays:
+        # Money first, as long as the pod is known; but books that cannot be written keep no pod alive.
+        _calmly(_book, pod, broom)
     for pod in leaked:
         _calmly(_remove_stray, pod, broom)
     for job in active:
         _calmly(_resample, job, by_name, broom)
+        _calmly(_post, job, broom)
         _calmly(_signal_again, job, broom)
     still_open = [_calmly(_work_termination, each, pods, broom) for each in broom.terminations.open()]
     restarted = tuple(job.id for job in active if _calmly(_restart_if_dead, job, broom))
@@ -99,6 +109,14 @@ def _is_stray(pod: Pod, broom: Broom) -> bool:
     return attempt.pod_id is not None and attempt.pod_id != pod.id
 
 
+def _book(pod: Pod, broom: Broom) -> None:
+    book_leak(pod, jobs=broom.jobs, attempts=broom.attempts, costs=broom.costs, now=broom.now)
+
+
+def _post(job: Job, broom: Broom) -> None:
+    post_costs(job, broom.attempts.of_job(job.id), costs=broom.costs, now=broom.now)
+
+
 def _remove_stray(pod: Pod, broom: Broom) -> None:
     """The record first, and once: its age is what raises the alert when deleting does not help."""
     name = PodName.parse(pod.name)
@@ -122,28 +140,9 @@ def _resample(job: Job, by_name: Mapping[str, Pod], broom: Broom) -> None:
 
 
 def _check_cap(job: Job, attempt: Attempt, broom: Broom) -> None:
-    def recount(row: Progress) -> Progress:
-        money = row.money
-        if money is None or row.attempt != attempt.number:
-            return row
-        if money.rate_usd_per_hour != attempt.rate_usd_per_hour:
-            # Seconds until now were paid at the old price.
-            money = replace(
-                money,
-                spent_before_usd=money.spent_usd(broom.now),
-                billed_since=broom.now,
-                rate_usd_per_hour=attempt.rate_usd_per_hour,
-                reserve_usd=_scaled(money.reserve_usd, attempt.rate_usd_per_hour, money.rate_usd_per_hour),
-            )
-            row = replace(row, money=money)
-        return check_money(row, broom.now)
-
-    row = change_progress(broom.progress, job.id, recount)
-    evaluate_wait(row, workflow=broom.workflow, now=broom.now, heartbeat=False)
-
-
-def _scaled(reserve: Decimal, new_rate: Decimal, old_rate: Decimal) -> Decimal:
-    return reserve if old_rate == 0 else reserve * new_rate / old_rate
+    row = check_spending(job, attempt, progress=broom.progress, warn=broom.warn, now=broom.now)
+    if row is not None:
+        evaluate_wait(row, workflow=broom.workflow, now=broom.now, heartbeat=False)
 
 
 def _signal_again(job: Job, broom: Broom) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 from chalicelib.domain import attempt as attempts_of
 from chalicelib.domain import job as transitions
 from chalicelib.domain.attempt import Attempt, AttemptStatus
-from chalicelib.domain.errors import PodStillListed, ProviderError, ProviderUnavailable
+from chalicelib.domain.errors import AppError, PodStillListed, ProviderError, ProviderUnavailable
 from chalicelib.domain.gpu import Pod
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.termination import Termination
-from chalicelib.ports import AttemptStore, GpuCloud, JobStore, ProgressStore, TerminationStore
+from chalicelib.ports import AttemptStore, CostStore, GpuCloud, JobStore, ProgressStore, TerminationStore
 from chalicelib.use_cases.again import change_job, change_progress, the_job
+from chalicelib.use_cases.book_leak import book_leak
 
 _LONGEST_CAUSE = 2000
 
@@ -32,6 +34,7 @@ def terminate_pod(
     progress: ProgressStore,
     attempts: AttemptStore,
     terminations: TerminationStore,
+    costs: CostStore,
     cloud: GpuCloud,
     timings: Mapping[str, float],
     now: datetime,
@@ -56,6 +59,17 @@ def terminate_pod(
     if recovering and open_attempts:
         # The lost pod's attempt is closed; an open one is its successor's, and this call comes too late.
         return {"gone": True, "ended_well": False}
+
+    def account(pod: Pod) -> None:
+        """Before it is gone: a pod whose create reply was lost belongs to its attempt, any other one is a leak."""
+        nonlocal open_attempts
+        open_attempts = [_moved_in(each, pod, attempts) for each in open_attempts]
+        book_leak(pod, jobs=jobs, attempts=attempts, costs=costs, now=now)
+
+    # Books that cannot be written now keep no pod alive; the bill itself comes later.
+    for pod in listed or ():
+        with suppress(AppError):
+            account(pod)
     try:
         left = {pod.name: pod.id for pod in _delete_all(prefix, listed, open_attempts, cloud)}
         _close_attempts(open_attempts, left, attempts, now)
@@ -97,6 +111,12 @@ def _listed(prefix: str, cloud: GpuCloud) -> Sequence[Pod] | None:
         return cloud.list(prefix)
     except ProviderError:
         return None
+
+
+def _moved_in(attempt: Attempt, pod: Pod, attempts: AttemptStore) -> Attempt:
+    if attempt.pod_id is not None or attempt.pod_name != pod.name:
+        return attempt
+    return attempts.save(attempts_of.adopt(attempt, pod), expected=attempt)
 
 
 def _delete_all(

@@ -100,6 +100,7 @@ def everything() -> Iterator[Everything]:
             "tokens": fakes.FakeTokens(),
             "notifications": fakes.FakeNotifications(),
             "terminations": fakes.FakeTerminations(),
+            "budgets": fakes.FakeBudgets(),
             "costs": fakes.FakeCosts(),
             "queue_events": fakes_queue.FakeQueueEvents(),
             "approvals": fakes_queue.FakeApprovals(),

@@ -123,7 +123,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         ports: dict[str, Any] = {
             name: getattr(world, name)
             for name in (
-                "jobs", "progress", "attempts", "models", "terminations", "costs", "audit", "documents",
+                "jobs", "progress", "attempts", "models", "terminations", "costs", "budgets", "audit", "documents",
                 "files", "cloud", "notifications", "notifier", "clock",
             )
         }  # fmt: skip

@@ -49,24 +49,28 @@ def books(play: Play) -> Iterator[str]:
 
 
 def bill(play: Play) -> Iterator[str]:
-    """Every pod the provider billed is an attempt's, or a stray whose seconds come from the provider's own ledger."""
+    """Every pod the provider billed is an attempt's, and what it cost beyond that, or without one, is a leak in the books.
+
+    Until they are settled, the books know of a stray only what was seen of it: never more than was billed.
+    """
     attempts = {each.pod_id: each for each in play.world.attempts.rows.values() if each.pod_id is not None}
-    leaked = [record for record in play.world.costs.rows.values() if record.type == "leaked"]
-    strays = Decimal(0)
+    lines = [record for record in play.world.costs.rows.values() if record.type == "leaked"]
+    leaked = {line.pod_id: line.amount_usd for line in lines}
+    if len(leaked) != len(lines):
+        yield f"a pod leaks twice: {sorted(line.key for line in lines)}"
     for pod in play.cloud.all_pods:
-        billed = play.cloud.bill_usd(pod.id)
+        billed, beyond = play.cloud.bill_usd(pod.id), leaked.get(pod.id, Decimal(0))
         attempt = attempts.get(pod.id)
         if attempt is None:
-            strays += billed
+            if beyond > billed + _CENT:
+                yield f"{pod.name} was billed ${billed:.4f} for nobody, the books say ${beyond}"
             continue
-        ours = attempt.cost_usd(play.world.clock.now)
+        ours = attempt.cost_usd(play.world.clock.now) + beyond
         rate = max(price for _, price in play.cloud.prices[pod.id])
         exact = attempt.billed_usd is not None or play.exact_bill
         allowed = _CENT if exact else rate * play.noticed_within_seconds / 3600 + _CENT
         if abs(ours - billed) > allowed:
-            yield f"{pod.name} was billed ${billed:.4f}, the attempt says ${ours}"
-    if leaked and abs(sum((each.amount_usd for each in leaked), Decimal(0)) - strays) > _CENT:
-        yield f"strays were billed ${strays:.4f}, the books say {[str(each.amount_usd) for each in leaked]}"
+            yield f"{pod.name} was billed ${billed:.4f}, the attempt and its leak say ${ours}"
 
 
 def within_cap(play: Play) -> Iterator[str]:

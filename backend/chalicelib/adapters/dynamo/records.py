@@ -1,17 +1,23 @@
-"""Costs, audit log, open terminations, and small documents by name."""
+"""Costs, budget, audit log, open terminations, and small documents by name."""
 
 from __future__ import annotations
 
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.adapters.dynamo import documents as d
 from chalicelib.adapters.dynamo.tables import AuditItem, CostItem, SettingItem, TerminationItem
-from chalicelib.domain.cost import CostRecord
+from chalicelib.domain.budget import Budget
+from chalicelib.domain.cost import CostRecord, months_between
 from chalicelib.domain.termination import Termination
+
+
+def _instant(at: datetime) -> str:
+    """Sorts as text: UTC, with an offset that comes before any fraction of a second."""
+    return at.astimezone(UTC).isoformat()
 
 
 @d.translating
@@ -24,12 +30,38 @@ class DynamoCosts:
             job_id=record.job_id,
             key=record.key,
             month=record.month,
-            at=record.at.isoformat(),
+            at=_instant(record.at),
             document=d.dump(record),
         ).save()
 
     def of_job(self, job_id: str) -> Sequence[CostRecord]:
-        return [d.load(CostRecord, row.document) for row in self._costs.query(job_id)]
+        rows = self._costs.query(job_id, consistent_read=True)
+        return [d.load(CostRecord, row.document) for row in rows]
+
+    def between(self, start: datetime, end: datetime) -> Sequence[CostRecord]:
+        since, until = _instant(start), _instant(end)
+        found = [
+            d.load(CostRecord, row.document)
+            for month in months_between(start, end)
+            for row in self._costs.by_month.query(month, self._costs.at.between(since, until))
+        ]
+        return sorted(
+            (line for line in found if line.at < end), key=lambda line: (line.at, line.job_id, line.key)
+        )
+
+
+@d.translating
+class DynamoBudgets:
+    def __init__(self, prefix: str) -> None:
+        self._settings: Any = d.bind(SettingItem, prefix)
+
+    def get(self) -> Budget:
+        found: Budget | None = d.fetch(self._settings, Budget, "budget")
+        return found or Budget()
+
+    def save(self, after: Budget, *, expected: Budget) -> Budget:
+        known = None if expected.version == 0 else expected
+        return d.save(self._settings, after, known, lambda _: {"name": "budget"})
 
 
 @d.translating

@@ -19,8 +19,8 @@ from chalicelib.use_cases.again import again, change_job
 from chalicelib.use_cases.post_costs import cost_record
 from chalicelib.use_cases.say import say
 
-# Lines older than this are left as they are: the provider shows no bill that old.
-_OLDEST = timedelta(days=45)
+# Older lines are left as they are: the provider shows 30 days, and a bill cut off by that would look too low.
+_OLDEST = timedelta(days=25)
 _MOST_PODS = 300
 
 

@@ -94,3 +94,15 @@ def test_a_draft_cannot_be_paused_and_hears_why(site: Site) -> None:
     reply = site.dana.call("POST", f"/api/jobs/{site.draft()}/pause", {})
     assert reply.status == 409
     assert "not begun" in reply.body["error"]
+
+
+def test_a_resume_reserves_what_is_left_of_the_cap_or_is_refused(site: Site, paused: str) -> None:
+    site.dana.call("PUT", "/api/budget", {"limit_usd": "1.00", "grace_percent": 0})
+    assert site.dana.call("GET", "/api/budget").data["reserved_usd"] == "0.00"
+    refused = site.dana.call("POST", f"/api/jobs/{paused}/resume", {})
+    assert (refused.status, refused.body["code"]) == (409, "budget_exceeded")
+    assert site.dana.call("GET", f"/api/jobs/{paused}").data["status"] == "paused"
+    site.dana.call("PUT", "/api/budget", {"limit_usd": "500.00"})
+    assert site.dana.call("POST", f"/api/jobs/{paused}/resume", {}).status == 202
+    cap = site.dana.call("GET", f"/api/jobs/{paused}").data["cost"]["spend_cap_usd"]
+    assert site.dana.call("GET", "/api/budget").data["forecast_usd"] == cap

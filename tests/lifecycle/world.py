@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.domain import job as transitions
 from chalicelib.domain.attempt import Attempt
 from chalicelib.domain.configuration import GpuChoice
-from chalicelib.domain.errors import AppError, WrongStatus
+from chalicelib.domain.errors import AppError
 from chalicelib.domain.gpu import Pod, Tier
 from chalicelib.domain.identity import User
 from chalicelib.domain.job import Job
@@ -104,7 +104,7 @@ class World(Accounts):
                 audit=self.audit,
                 now=self.clock.now,
             )
-        except WrongStatus:
+        except AppError:
             self._tell_cancelled(self.jobs.get(job_id))
             raise
         self._tell_cancelled(job)

@@ -10,7 +10,7 @@ from typing import Any
 from chalice import Blueprint  # type: ignore[attr-defined]
 
 from chalicelib import bootstrap, telling, views
-from chalicelib.domain.errors import ValidationFailed, WrongStatus
+from chalicelib.domain.errors import AppError, ValidationFailed
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.job import Job, JobStatus
 from chalicelib.routes.http import Body, Call, endpoint
@@ -229,8 +229,8 @@ def post_cancel(call: Call) -> dict[str, Any]:
             audit=bootstrap.audit(),
             now=call.now,
         )
-    except WrongStatus:
-        # An earlier try may have died after it cancelled and before it told. Telling twice tells once.
+    except AppError:
+        # This try or an earlier one may have died after it cancelled and before it told. Telling twice tells once.
         _tell_cancelled(bootstrap.jobs().get(call.path["job_id"]), call)
         raise
     _tell_cancelled(job, call)

@@ -21,6 +21,7 @@ from chalicelib.use_cases import (
     again,
     await_stage,
     cancel_job,
+    check_spending,
     dispatch_queue,
     evaluate_wait,
     poll_pod,
@@ -110,8 +111,8 @@ def _takes_two(slots: Slots, job_id: str) -> Slots | None:
     return replace(slots, holders=(*slots.holders, job_id, job_id)) if slots.free else None
 
 
-def _takes_without_looking(slots: Slots, job_id: str) -> Slots | None:
-    return replace(slots, holders=(*slots.holders, job_id))
+def _knows_no_limit(slots: Slots, **_: Any) -> Slots:
+    return replace(slots, limit=99)
 
 
 def _forgets_the_slot(slots: Slots, job_id: str) -> Slots:
@@ -174,11 +175,11 @@ def _looks_once(attempt: Attempt, cloud: Any, sleep: Callable[[float], None]) ->
     return next((pod for pod in cloud.list(attempt.pod_name) if pod.name == attempt.pod_name), None)
 
 
-def _keeps_no_books(job: Job, books: settle_job.Books, now: datetime) -> None:
+def _keeps_no_books(job: Job, attempts: Any, *, costs: Any, now: datetime) -> None:
     return None
 
 
-def _knows_no_cap(progress: Progress, now: datetime) -> Progress:
+def _knows_no_cap(progress: Progress, now: datetime, *, ahead_seconds: float = 0) -> Progress:
     return progress
 
 
@@ -217,7 +218,7 @@ PLANTED: tuple[Planted, ...] = (
     Planted("slot counted twice", ((dispatch_queue, "take", _takes_two),), (_HAPPY,)),
     Planted(
         "slot taken without looking",
-        ((dispatch_queue, "take", _takes_without_looking),),
+        ((dispatch_queue, "replace", _knows_no_limit),),
         ("queue of three, one slot",),
     ),
     Planted("settlement forgets the slot", ((settle_job, "release", _forgets_the_slot),), (_HAPPY,)),
@@ -274,10 +275,14 @@ PLANTED: tuple[Planted, ...] = (
         ("jobs.save_with_slots",),
     ),
     Planted("pod lost after one look", ((poll_pod, "_find", _looks_once),), (_HAPPY,), ("cloud.list",)),
-    Planted("books not kept", ((settle_job, "_write_books", _keeps_no_books),), (_HAPPY,)),
+    Planted(
+        "books not kept",
+        ((settle_job, "post_costs", _keeps_no_books), (sweep_pods, "post_costs", _keeps_no_books)),
+        (_HAPPY,),
+    ),
     Planted(
         "cap not watched",
-        ((trainer_events, "check_money", _knows_no_cap), (sweep_pods, "check_money", _knows_no_cap)),
+        ((trainer_events, "check_money", _knows_no_cap), (check_spending, "check_money", _knows_no_cap)),
         ("spend cap of a silent pod",),
     ),
     Planted(

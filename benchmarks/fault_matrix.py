@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "backend")]
+sys.path[:0] = [str(ROOT), *(str(ROOT / part) for part in ("backend", "trainer", "infrastructure/local"))]
 
-from tests.lifecycle.faults.invariants import ALL
+from tests.lifecycle.faults.invariants import ALL, Violation
 from tests.lifecycle.faults.matrix import (
     SCENARIOS,
     Catch,
@@ -69,15 +70,29 @@ class Level:
 
 
 def levels(asked: argparse.Namespace) -> list[Level]:
-    """Every level of proof, one after the other. One on the real stack is added here: its runs are `Run`s too."""
+    """Every level of proof, one after the other, the one on the real stack last."""
     every = asked.every or (41 if asked.quick else 1)
     walks = asked.walks or (60 if asked.quick else 5000)
     singles = single_faults()[::every]
     seeds = range(asked.seed, asked.seed + walks)
-    return [
+    done = [
         Level.of("single_faults", len(SCENARIOS), in_parallel(disturbed, singles, asked.jobs)),
         Level.of("random_walks", walks, in_parallel(walked, seeds, asked.jobs)),
     ]
+    return done if asked.quick or asked.no_stack else [*done, real_stack(asked.chaos_seconds)]
+
+
+def real_stack(chaos_seconds: float) -> Level:
+    """Every scenario of the one-machine stack, in which servers and pods are processes (docs/fault-scenarios.md)."""
+    from tests.stack.scenarios import TABLE, as_text, lasting, outcomes
+
+    runs = []
+    with tempfile.TemporaryDirectory(prefix="fault-matrix-") as folder:
+        for outcome in outcomes(lasting(TABLE, chaos_seconds), Path(folder) / "home"):
+            print(as_text(outcome), file=sys.stderr, flush=True)
+            found = tuple(Violation(*each.split(": ", 1)) for each in outcome.checked.violations)
+            runs.append(Run(outcome.scenario.name, len(outcome.faults), found))
+    return Level.of("real_stack", len(TABLE), runs)
 
 
 def report(level: Level) -> None:
@@ -109,6 +124,8 @@ def main() -> int:
     parser.add_argument("--walks", type=int, help="random walks")
     parser.add_argument("--every", type=int, help="one single fault in so many")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at the same time")
+    parser.add_argument("--no-stack", action="store_true", help="leave out the real stack, as --quick does")
+    parser.add_argument("--chaos-seconds", type=float, default=300.0, help="of the real stack's chaos")
     asked = parser.parse_args()
     done = levels(asked)
     for level in done:

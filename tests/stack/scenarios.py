@@ -65,6 +65,13 @@ def named(names: Sequence[str]) -> tuple[Scenario, ...]:
     return tuple(known[name] for name in names)
 
 
+def lasting(scenarios: Sequence[Scenario], seconds: float) -> tuple[Scenario, ...]:
+    """The same scenarios; those that go on for a time go on for this one."""
+    return tuple(
+        replace(each, duration_seconds=seconds) if each.duration_seconds else each for each in scenarios
+    )
+
+
 def a_world(folder: Path) -> World:
     """A stack whose pods run what scenarios need."""
     build_package()
@@ -170,10 +177,7 @@ def main(arguments: Sequence[str]) -> int:
             sys.stdout.write(f"{scenario.name:34} {scenario.trainer:9} {scenario.broken}\n")
         return 0
     chosen = TABLE if options.all else named(options.only.split(","))
-    chosen = tuple(
-        replace(scenario, duration_seconds=options.chaos_seconds) if scenario.duration_seconds else scenario
-        for scenario in chosen
-    )
+    chosen = lasting(chosen, options.chaos_seconds)
     # A stack must not outlive this process, whoever ends it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="scenarios-"))

@@ -149,3 +149,14 @@ class EventsQuery(Query):
     sort: Annotated[str, Field(pattern="^(asc|desc)$")] = "desc"
     page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     limit: Annotated[int, Field(ge=1, le=100)] = 50
+
+
+class SequencesQuery(Query):
+    """ids: two to four job ids between commas."""
+
+    ids: Annotated[str, Field(max_length=400)]
+
+
+class CompareQuery(SequencesQuery):
+    cursor: Annotated[str, Field(max_length=2000)] | None = None
+    max_points: Annotated[int, Field(ge=10, le=4000)] = 800

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.frontend import fixture_compare
 from tests.frontend.fixture_pauses import pause_job, resume_job
 from tests.frontend.fixture_world import FINAL_STATUSES, Json, Refused, World, example
 
@@ -132,6 +133,7 @@ def _matches(job: Json, request: Request) -> bool:
     return (
         wanted.get("search", "").lower() in text
         and job["status"] == wanted.get("status", job["status"])
+        and wanted.get("tag", "") in ["", *job["tags"]]
         and job["configuration"]["preset_id"] == wanted.get("preset", job["configuration"]["preset_id"])
     )
 
@@ -241,6 +243,8 @@ TABLE: list[tuple[str, str, Handler]] = [
     ("DELETE", "/tokens/{token_id}", _revoke),
     ("GET", "/catalog", lambda world, *_: world.catalog),
     ("GET", "/jobs", _list_jobs),
+    ("GET", "/jobs/compare", fixture_compare.compare),
+    ("GET", "/jobs/compare/sequences", fixture_compare.sequences),
     ("GET", "/jobs/{job_id}", _job),
     ("DELETE", "/jobs/{job_id}", _job),
     ("GET", "/jobs/{job_id}/live", _live),

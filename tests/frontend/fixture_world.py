@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.frontend import fixture_log
+
 Json = dict[str, Any]
 EXAMPLES = Path(__file__).resolve().parents[2] / "contracts" / "examples"
 TOTAL_STEPS = 942
@@ -49,9 +51,11 @@ class Refused(Exception):
         self.status, self.code, self.sentence, self.details = status, code, sentence, details
 
 
-def loss_at(step: int) -> float:
-    """A falling, slightly noisy curve, the same on every run."""
-    return round(0.28 + 2.1 * math.exp(-step / 140) + 0.05 * math.sin(step * 1.7) * math.exp(-step / 900), 4)
+def loss_at(step: int, slope: float = 140.0) -> float:
+    """A falling, slightly noisy curve, the same on every run; a greater slope falls more slowly and less far."""
+    return round(
+        slope / 500 + 2.1 * math.exp(-step / slope) + 0.05 * math.sin(step * 1.7) * math.exp(-step / 900), 4
+    )
 
 
 class World:
@@ -66,6 +70,7 @@ class World:
         self.jobs: dict[str, Json] = {}
         self.points: dict[str, Json] = {}
         self.events: dict[str, list[Json]] = {}
+        self.slopes: dict[str, float] = {}
         self.datasets: dict[str, Json] = {}
         self.models: dict[str, Json] = {}
         self.uploads: dict[str, bytes] = {}
@@ -90,7 +95,7 @@ class World:
 
     # -- jobs -------------------------------------------------------------------------------------------------
 
-    def add_job(self, kind: str = "job", **changes: Any) -> Json:
+    def add_job(self, kind: str = "job", *, slope: float = 140.0, **changes: Any) -> Json:
         """A job from ``contracts/examples/{kind}.json`` with its curve and event log."""
         job: Json = copy.deepcopy(example(kind))
         job["id"] = self.new_id("job")
@@ -100,17 +105,19 @@ class World:
         self.jobs[job["id"]] = job
         self.points[job["id"]] = {name: [] for name in METRIC_NAMES}
         self.events[job["id"]] = []
-        self.add_event(job["id"], "status", "provisioning → preprocessing", {"old_status": "provisioning"})
+        self.slopes[job["id"]] = slope
+        fixture_log.begin(self, job)
         self.add_points(job["id"], job["progress"]["step"])
+        fixture_log.end(self, job)
         return job
 
-    def add_event(self, job_id: str, kind: str, message: str, data: Json) -> None:
+    def add_event(self, job_id: str, kind: str, message: str, data: Json, at: str | None = None) -> None:
         """Append to a job's log."""
         entries = self.events[job_id]
         entries.append(
             {
                 "id": f"{len(entries) + 1:012d}",
-                "at": self.tick(),
+                "at": at or self.tick(),
                 "type": kind,
                 "message": message,
                 "attempt": 1,
@@ -122,7 +129,7 @@ class World:
         """Train up to a step: points, metric and checkpoint events."""
         columns = self.points[job_id]
         for step in range(len(columns["step"]) + 1, up_to_step + 1):
-            loss = loss_at(step)
+            loss = loss_at(step, self.slopes[job_id])
             row = (
                 step,
                 loss,
@@ -136,21 +143,7 @@ class World:
             )
             for name, value in zip(METRIC_NAMES, row, strict=True):
                 columns[name].append(value)
-            self._log_step(job_id, step, loss)
-
-    def _log_step(self, job_id: str, step: int, loss: float) -> None:
-        if step % 20 == 0:
-            text = f"Step {step}: loss={loss:.4f}, lr=0.000200, gpu_util=94%"
-            self.add_event(job_id, "metrics", text, {"step": step, "training_loss": loss})
-        if step % 100 == 0:
-            data = {
-                "step": step,
-                "path": f"checkpoints/step-{step:06d}",
-                "size_mb": 84,
-                "verified": True,
-                "note": None,
-            }
-            self.add_event(job_id, "checkpoint", f"Checkpoint saved at step {step} (84MB uploaded)", data)
+            fixture_log.step(self, job_id, step, loss)
 
     def advance(self, job_id: str, steps: int) -> None:
         """Let a running job train on, as the trainer's events would."""
@@ -180,6 +173,7 @@ class World:
                     state="completed", progress=1.0, duration_seconds=stage["duration_seconds"] or 240
                 )
             _settle(job, "completed", "Completed", "Completed. Your adapter is ready.", self.tick())
+            fixture_log.end(self, job)
             job.update(
                 end_reason="completed", model_id=model["id"], allowed_actions=["delete", "edit_metadata"]
             )
@@ -218,7 +212,7 @@ class World:
         sentence = f"Cancelled by {job['created_by']['name']}: {job['cancellation']['reason_label']}."
         _settle(job, "cancelled", "Cancelled", sentence, self.tick())
         job.update(end_reason="user_cancelled", allowed_actions=["delete", "edit_metadata"])
-        self.add_event(job["id"], "status", "cancelling → cancelled", {"old_status": "cancelling"})
+        fixture_log.end(self, job)
 
     def job(self, job_id: str) -> Json:
         """The job, or the API's 404."""

@@ -19,6 +19,7 @@ export function jobHeader(job, { onCancel, onDelete, onPause, onResume }) {
     <div class="meta"><span>${icon('box', 'sm')}${c.base_model.name}</span><span>${icon('cpu', 'sm')}${c.gpu.name} · ${c.gpu.tier === 'spot' ? 'spot' : 'on-demand'}</span>
       ${job.dataset ? html`<a href="/datasets/${job.dataset.id}">${icon('database', 'sm')}${job.dataset.name}</a>` : nothing}<span class="mono" title=${job.id}>${job.id}</span></div></div>
     <div class="actions">${job.model_id ? html`<a class="btn primary" href="/models/${job.model_id}">${icon('package')}View &amp; Download</a>` : nothing}
+      ${job.started_at ? html`<a class="btn" href="/training-jobs/compare?ids=${job.id}">${icon('scale')}Compare</a>` : nothing}
       ${may('resume') ? html`<button type="button" id="resume-training" class="btn primary" @click=${onResume}>${icon('play')}Resume Training</button>` : nothing}
       ${may('pause') ? html`<button type="button" id="pause-training" class="btn warning" title="Temporarily stop training and terminate GPU. Resume later from current progress." @click=${onPause}>${icon('pause')}Pause Training</button>` : nothing}
       ${may('cancel') ? html`<button type="button" id="cancel-training" class="btn solid-danger ${job.cost.level === 'over' ? 'emphasised' : ''}" @click=${onCancel}>${icon('triangle-alert')}Cancel Training</button>` : nothing}

@@ -121,6 +121,7 @@ function showMenu(event, job) {
   openMenu(event.currentTarget, [
     { label: view[0], icon: view[1], href: pageOf(job) },
     ...(job.model_id ? [{ label: 'Download Artifacts', icon: 'download', href: `/models/${job.model_id}` }] : []),
+    ...(isDraft ? [] : [{ label: 'Compare...', icon: 'scale', href: `/training-jobs/compare?ids=${job.id}` }]),
     { label: 'Copy Job ID', icon: 'copy', action: () => copy(job.id, 'Job ID') },
     { label: 'Copy Job Link', icon: 'external-link', action: () => copy(new URL(pageOf(job), location.origin).href, 'Link') },
     ...(may('cancel') ? [{ label: 'Cancel Job', icon: 'octagon-x', tone: 'danger', action: () => cancel(job) }] : []),

@@ -217,13 +217,21 @@ def _events(world: World, request: Request, body: Json) -> Any:
     chosen = [
         e
         for e in events
-        if (not kinds or e["type"] in kinds) and text in f"{e['message']}{e['data']}".lower()
+        if (not kinds or e["type"] in kinds)
+        and text in f"{e['message']}{e['data']}".lower()
+        and _moment(request, "from", "0001") <= e["at"] <= _moment(request, "to", "9999")
     ]
     shown, pagination = paginate(
         request, chosen[::-1] if request.query_params.get("sort") != "asc" else chosen, 50
     )
     counts = {kind: sum(e["type"] == kind for e in events) for kind in example("events")["counts"]}
     return {"events": shown, "counts": counts, "pagination": pagination}
+
+
+def _moment(request: Request, name: str, default: str) -> str:
+    """Cut to the second, as events are stamped."""
+    given = request.query_params.get(name)
+    return default if given is None else given[:19] + "Z"
 
 
 def _cancel(world: World, request: Request, body: Json) -> Any:

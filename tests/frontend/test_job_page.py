@@ -128,14 +128,6 @@ def test_the_event_log_filters_searches_opens_and_copies(site: Site, open_page: 
     assert json.loads(page.evaluate("navigator.clipboard.readText()"))["step"] == 500
 
 
-def test_the_event_log_is_exported_whole(site: Site, open_page: Opener) -> None:
-    page, job_id = open_running(site, open_page, "event-log")
-    with page.expect_download() as started:
-        page.get_by_role("button", name="JSON", exact=True).click()
-    exported = json.loads(Path(started.value.path()).read_text())
-    assert len(exported) == len(site.world.events[job_id])
-
-
 def test_new_events_are_counted_on_their_tab_while_another_is_open(site: Site, open_page: Opener) -> None:
     page, job_id = open_running(site, open_page)
     site.world.advance(job_id, 20)

@@ -25,6 +25,7 @@ PAGES = {
     "running job": "/training-jobs/{running}",
     "metrics": "/training-jobs/{running}?tab=metrics",
     "event log": "/training-jobs/{running}?tab=event-log",
+    "timeline": "/training-jobs/{failed}?tab=event-log&view=timeline",
     "failed job": "/training-jobs/{failed}",
     "cancelled job": "/training-jobs/{cancelled}",
     "artifacts": "/training-jobs/{completed}?tab=artifacts",

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { colouredJson } from '../../../frontend_static/static/js/components/event_row.js';
-import { eventsCsv } from '../../../frontend_static/static/js/components/event_log.js';
+import { eventsCsv } from '../../../frontend_static/static/js/components/export_log_dialog.js';
 import { highlighted } from '../../../frontend_static/static/js/components/job_row.js';
 import { markdown } from '../../../frontend_static/static/js/components/markdown.js';
 import { fileProblem, nameFromFile } from '../../../frontend_static/static/js/components/uploader.js';

@@ -2,6 +2,25 @@ import { count } from '../shared/format.js';
 import { html, icon, nothing } from '../shared/view.js';
 
 /**
+ * The pages worth a button: the first, the last, the present one and its neighbours; null stands for those left out.
+ * @param {number} page @param {number} pages
+ * @returns {Array<number|null>}
+ */
+export function pageNumbers(page, pages) {
+  const wanted = [...new Set([1, page - 1, page, page + 1, pages])].filter((number) => number >= 1 && number <= pages).sort((a, b) => a - b);
+  return wanted.flatMap((number, index) => {
+    const missing = index ? number - wanted[index - 1] - 1 : 0;
+    if (missing === 1) return [number - 1, number];
+    return missing > 1 ? [null, number] : [number];
+  });
+}
+
+function numbers(page, pages, onPage) {
+  return html`<span class="pager-numbers">${pageNumbers(page, pages).map((number) => number === null ? html`<span aria-hidden="true">…</span>`
+    : html`<button type="button" class="btn ghost sm num" aria-label="Page ${number}" aria-current=${number === page ? 'page' : nothing} @click=${() => onPage(number)}>${count(number)}</button>`)}</span>`;
+}
+
+/**
  * Pager below a list.
  * @param {{page: number, limit: number, total: number, total_pages: number}} pagination of the API
  * @param {string} noun plural, e.g. "jobs"
@@ -18,5 +37,5 @@ export function pager(pagination, noun, onPage, { sizes, onSize } = {}) {
   return html`<nav class="pager" aria-label="Pages of ${noun}"><span class="num">Showing ${count(first)}–${count(last)} of ${count(total)} ${noun}</span>
     <span class="row right">${sizes && total > sizes[0] ? html`<label class="row small"><span>Rows</span><select class="select sm" @change=${(event) => onSize(Number(event.target.value))}>
       ${sizes.map((size) => html`<option value=${size} ?selected=${size === limit}>${size}</option>`)}</select></label>` : nothing}
-    ${pages > 1 ? html`${step('Previous', page - 1, page <= 1)}<span class="num">Page ${count(page)} of ${count(pages)}</span>${step('Next', page + 1, page >= pages)}` : nothing}</span></nav>`;
+    ${pages > 1 ? html`${step('Previous', page - 1, page <= 1)}${numbers(page, pages, onPage)}<span class="num pager-of">Page ${count(page)} of ${count(pages)}</span>${step('Next', page + 1, page >= pages)}` : nothing}</span></nav>`;
 }

@@ -122,7 +122,7 @@ async function downloadCheckpoint() {
 function selectTab(tab) {
   state.tab = tab;
   if (tab === 'event-log') state.newEvents = 0;
-  writeParameters({ tab: tab === 'overview' ? null : tab, filter: null, q: null }, { push: true });
+  writeParameters({ tab: tab === 'overview' ? null : tab, filter: null, q: null, view: null, page: null }, { push: true });
   paint();
 }
 

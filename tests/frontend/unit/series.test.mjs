@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { emptySeries, mergePoints, sample, smooth } from '../../../frontend_static/static/js/components/series.js';
+import { emptySeries, keptByExtremes, mergePoints, sample, smooth } from '../../../frontend_static/static/js/components/series.js';
 import { trend } from '../../../frontend_static/static/js/components/trend.js';
 
 test('points that follow are appended to the same series', () => {
@@ -46,4 +46,19 @@ test('a fall of the loss is good, a fall of the throughput is not', () => {
   assert.equal(trend(1, 1, -1).arrow, '—');
   assert.equal(trend(1, null), null);
   assert.equal(trend(0.2, 0.1).good, 'same');
+});
+
+test('a spike survives thinning, whatever its place', () => {
+  for (const at of [1, 333, 998]) {
+    const values = Array.from({ length: 1000 }, (_, index) => (index === at ? 50 : Math.sin(index)));
+    const dip = values.map((value) => -value);
+    assert.ok(keptByExtremes(values, 40).includes(at));
+    assert.ok(keptByExtremes(dip, 40).includes(at));
+    assert.ok(keptByExtremes(values, 40).length <= 40);
+  }
+});
+
+test('what is few is kept whole and what is missing is left out', () => {
+  assert.deepEqual(keptByExtremes([null, 3, null, 1], 40), [1, 3]);
+  assert.deepEqual(keptByExtremes([], 40), []);
 });

@@ -4,6 +4,10 @@ import { exportPng } from './chart_export.js';
 import { LossChart } from './loss_chart.js';
 
 const SERIES = [['training_loss', 'Training loss', ''], ['validation_loss', 'Validation loss', 'second']];
+const WAYS = [
+  ['linked', 'Same axes', 'Give both axes the same range'], ['isSmoothed', 'Smooth', 'Draw a moving average over the noisy training loss'],
+  ['isLog', 'Log scale', 'Logarithmic loss axes'],
+];
 const AXES = [['step', 'Steps'], ['cost_usd', 'Dollars']];
 
 /** The loss chart with its legend, range, axes and export. */
@@ -66,8 +70,18 @@ export class ChartCard {
       this.#paint();
     };
     return html`<div class="legend">${SERIES.map(([name, label, classes]) => html`<button type="button" class=${classes} aria-pressed=${!this.chart?.hidden.has(name)} @click=${() => toggle(name)}><i></i>${label} <b>${shown[name] ?? nothing}</b></button>`)}
-      <button type="button" aria-pressed=${this.chart?.linked ?? true} title="Give both axes the same range" @click=${() => { this.chart.toggleLink(); this.#paint(); }}>Same axes</button>
-      <span class="hint">Drag to zoom · Shift-drag to pan · Double-click to reset</span></div>`;
+      <span class="row right">${WAYS.map(([name, label, title]) => html`<button type="button" class="toggle" aria-pressed=${String(this.chart?.[name] ?? name !== 'isLog')} title=${title} @click=${() => { this.chart.flip(name); this.#paint(); }}>${label}</button>`)}</span></div>`;
+  }
+
+  async #onTable(event) {
+    this.isTableOpen = event.currentTarget.open;
+    if (this.isTableOpen) this.table ??= (await import('./chart_table.js')).chartTable;
+    this.#paint();
+  }
+
+  #foot() {
+    return html`<div class="chart-foot"><details @toggle=${(event) => this.#onTable(event)}><summary>${icon('chevron-right', 'sm chev')}Values as a table</summary>
+      ${this.isTableOpen && this.table ? this.table(this.chart.series) : nothing}</details><span class="hint">Drag to zoom · Shift-drag to pan · Double-click to reset</span></div>`;
   }
 
   #paint() {
@@ -87,7 +101,8 @@ export class ChartCard {
       ${this.#legend()}
       <div class="chart" tabindex="0" role="group" aria-label="Loss chart. Arrow keys pan, plus and minus zoom, zero shows everything." aria-describedby="chart-summary"><div class="plot"></div><div class="chart-tip" hidden></div>
         ${this.chart?.plot ? nothing : html`<div class="chart-empty muted small"><span>No metrics data available yet. Metrics will appear as training progresses.</span></div>`}</div>
-      <p class="sr" id="chart-summary">${this.chart?.plot ? this.chart.summary() : 'No metrics data available yet.'}</p>`,
+      <p class="sr" id="chart-summary">${this.chart?.plot ? this.chart.summary() : 'No metrics data available yet.'}</p>
+      ${this.chart?.plot ? this.#foot() : nothing}`,
       this.host,
     );
   }

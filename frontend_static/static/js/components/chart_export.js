@@ -1,5 +1,6 @@
 import uPlot from 'uplot';
 import { fileSafe } from '../shared/format.js';
+import { colour } from './chart_colours.js';
 import { saveBlob } from './save.js';
 
 const WIDTH = 2000;
@@ -8,26 +9,16 @@ const TOP = 130;
 const SIDE = 60;
 const BOTTOM = 60;
 
-const token = (name) => {
-  const probe = document.createElement('i');
-  probe.hidden = true;
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const value = getComputedStyle(probe).color;
-  probe.remove();
-  return value;
-};
-
 function drawFrame(pen, title, xLabel) {
-  pen.fillStyle = token('--text');
+  pen.fillStyle = colour('--text');
   pen.font = '600 40px Inter, system-ui';
   pen.fillText(title, SIDE, 62);
   pen.font = '26px Inter, system-ui';
   const keys = [['Training loss', '--c1', SIDE], ['Validation loss', '--c2', SIDE + 260]];
   for (const [label, name, x] of keys) {
-    pen.fillStyle = token(name);
+    pen.fillStyle = colour(name);
     pen.fillRect(x, 92, 30, 6);
-    pen.fillStyle = token('--text-2');
+    pen.fillStyle = colour('--text-2');
     pen.fillText(label, x + 42, 104);
   }
   pen.textAlign = 'center';
@@ -58,7 +49,7 @@ export async function exportPng(chart, jobName) {
   const canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [WIDTH, HEIGHT];
   const pen = canvas.getContext('2d');
-  pen.fillStyle = token('--surface');
+  pen.fillStyle = colour('--surface');
   pen.fillRect(0, 0, WIDTH, HEIGHT);
   pen.drawImage(plot.ctx.canvas, SIDE, TOP, width, height);
   drawFrame(pen, `${jobName} · ${stamp.replace('T', ' ')} UTC`, xLabel);

@@ -62,7 +62,7 @@ export class CompareCard {
   }
 
   #switch(name, label, title) {
-    return html`<button type="button" class="btn sm toggle" aria-pressed=${String(this.chart?.[name] ?? false)} title=${title} @click=${() => this.#set({ [name]: !this.chart[name] })}>${label}</button>`;
+    return html`<button type="button" class="toggle" aria-pressed=${String(this.chart?.[name] ?? false)} title=${title} @click=${() => this.#set({ [name]: !this.chart[name] })}>${label}</button>`;
   }
 
   #summary() {

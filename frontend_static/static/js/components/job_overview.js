@@ -1,4 +1,5 @@
 import { count, duration, hoursRange, learningRate, loss, percent, plural, usd } from '../shared/format.js';
+import { flash } from '../shared/flash.js';
 import { html, icon, keyValues, nothing, notice, progress, time } from '../shared/view.js';
 import { tagPills } from './job_row.js';
 import { sample } from './series.js';
@@ -55,7 +56,7 @@ export function kpis(metrics, series) {
   return html`<dl class="kpis">${KPIS.map(([name, label, unit, show]) => {
     const metric = metrics?.[name];
     const known = metric && metric.value !== null;
-    return html`<div class="card kpi"><dt>${label}</dt><dd><span class="v">${known ? show(metric.value) : '–'}</span>${known && unit ? html`<span class="u">${unit}</span>` : nothing}
+    return html`<div class="card kpi"><dt>${label}</dt><dd><span class="v" ${flash(metric?.value)}>${known ? show(metric.value) : '–'}</span>${known && unit ? html`<span class="u">${unit}</span>` : nothing}
       ${known ? trendText(metric, BETTER[name] ?? 0) : nothing}</dd>${sparkline(series[name])}</div>`;
   })}</dl>`;
 }
@@ -86,7 +87,7 @@ export function metricsCard(job, full = false) {
   const slow = m?.gpu_utilization?.value !== null && m?.gpu_utilization?.value < 50 && !job.is_final;
   return html`<section class="card" aria-labelledby="metrics-title"><header><h2 id="metrics-title">Metrics</h2>${m?.at ? html`<span class="small muted">${time(m.at)}</span>` : nothing}</header>
     ${rows.length === 0 ? html`<div class="pad muted small">No metrics data available yet. Metrics will appear as training progresses.</div>` : html`<table class="table metric-table"><thead class="sr"><tr><th scope="col">Metric</th><th scope="col">Latest</th></tr></thead>
-      <tbody>${rows.map(([name, label, show, note]) => html`<tr><td>${label}</td><td class="num"><b>${show(m[name].value)}</b>${full && note ? html`<span class="muted">${note}</span>` : nothing} ${trendText(m[name], BETTER[name] ?? 0, full ? show : null)}</td></tr>`)}</tbody></table>`}
+      <tbody>${rows.map(([name, label, show, note]) => html`<tr><td>${label}</td><td class="num"><b ${flash(m[name].value)}>${show(m[name].value)}</b>${full && note ? html`<span class="muted">${note}</span>` : nothing} ${trendText(m[name], BETTER[name] ?? 0, full ? show : null)}</td></tr>`)}</tbody></table>`}
     ${slow ? html`<div class="pad">${notice('Low GPU utilization, possible bottleneck', undefined, 'warning')}</div>` : nothing}</section>`;
 }
 
@@ -98,7 +99,7 @@ export function costCard(job, title = 'Cost') {
   const tier = c.tier === 'spot' ? 'spot' : 'on-demand';
   const over = Number(c.spent_usd) > Number(c.estimated_high_usd ?? Infinity);
   return html`<section class="card" aria-label=${title}><header><h2>${title}</h2>${c.hourly_rate_usd ? html`<span class="badge num">${usd(c.hourly_rate_usd)}/hr (${tier})</span>` : nothing}</header>
-    <div class="body stack"><div><div class="money">${usd(c.spent_usd)}</div><div class="small muted">${job.is_final && !c.accruing ? 'final cost' : 'spent so far'}${c.provisional && job.is_final ? ', provisional until billing is settled' : ''}</div></div>
+    <div class="body stack"><div><div class="money"><span ${flash(c.spent_usd)}>${usd(c.spent_usd)}</span></div><div class="small muted">${job.is_final && !c.accruing ? 'final cost' : 'spent so far'}${c.provisional && job.is_final ? ', provisional until billing is settled' : ''}</div></div>
     <div class="stack-2">${progress(share, 'Share of the estimate spent', tone)}<span class="small muted num">${percent(share)} of estimate</span></div>
     ${keyValues([
       ['Estimated Cost', `${usd(c.estimated_low_usd)} – ${usd(c.estimated_high_usd)}`],

@@ -61,14 +61,36 @@ export function smooth(values, keep = 1 - 2 / (1 + Math.max(5, values.length / 4
 }
 
 /**
+ * Positions to keep of a long column so that its spikes stay visible: both ends, and of each stretch between them the
+ * least and the greatest value. Nulls are left out.
+ * @param {Array<number|null>} values
+ * @param {number} size at most
+ * @returns {number[]} in order
+ */
+export function keptByExtremes(values, size) {
+  const known = values.flatMap((value, index) => (value === null ? [] : [index]));
+  if (known.length <= size) return known;
+  const inner = known.slice(1, -1);
+  const stretches = Math.max(1, Math.floor((size - 2) / 2));
+  const kept = new Set([known[0], known.at(-1)]);
+  for (let number = 0; number < stretches; number += 1) {
+    const stretch = inner.slice(Math.floor((number * inner.length) / stretches), Math.floor(((number + 1) * inner.length) / stretches));
+    let [least, greatest] = [stretch[0], stretch[0]];
+    for (const index of stretch) {
+      if (values[index] < values[least]) least = index;
+      if (values[index] > values[greatest]) greatest = index;
+    }
+    kept.add(least).add(greatest);
+  }
+  return [...kept].sort((one, other) => one - other);
+}
+
+/**
  * At most `size` values of a column for a sparkline, the newest last.
  * @param {Array<number|null>} values
  * @param {number} [size]
  * @returns {number[]}
  */
 export function sample(values, size = 40) {
-  const known = values.filter((value) => value !== null);
-  if (known.length <= size) return known;
-  const stride = (known.length - 1) / (size - 1);
-  return Array.from({ length: size }, (_, index) => known[Math.round(index * stride)]);
+  return keptByExtremes(values, size).map((index) => values[index]);
 }

@@ -1,4 +1,5 @@
 import { duration, percent, spokenDuration } from '../shared/format.js';
+import { cheer } from '../shared/flash.js';
 import { html, icon } from '../shared/view.js';
 
 const VARIES = 'Duration varies by dataset size, GPU availability, and model cache status';
@@ -34,8 +35,21 @@ const marks = { completed: icon('check', 'sm'), failed: icon('x', 'sm') };
  * @param {number} [nowMs] so that the running stage counts up between polls
  */
 export function stageList(stages, onOpen, nowMs = Date.now()) {
-  return html`<ol class="stages" aria-label="Stages">${stages.map((stage, index) => html`<li><button type="button" class="stage" data-state=${stage.state}
+  return html`<ol class="stages" aria-label="Stages">${stages.map((stage, index) => html`<li><button type="button" class="stage" data-state=${stage.state} ${cheer(stage.state)}
     title=${stage.state === 'pending' ? VARIES : stage.message ?? stage.label} @click=${() => onOpen(stage)}>
     <span class="stage-n num" aria-hidden="true">${marks[stage.state] ?? index + 1}</span><span class="cut"><span class="sr">Stage ${index + 1} of ${stages.length}: </span>${stage.label}<span class="sr"> - ${spoken(stage, nowMs)}</span></span><small class="num" aria-hidden="true">${line(stage, nowMs)}</small>
     <span class="stage-bar"><i .style=${`inline-size:${Math.round((stage.progress ?? 0) * 100)}%`}></i></span></button></li>`)}</ol>`;
+}
+
+/**
+ * What a stage that ended meanwhile is told with.
+ * @param {object[]} before stages as they were @param {object[]} after stages as they are
+ * @returns {string|null} null when none was completed
+ */
+export function stageNews(before, after) {
+  const ended = after.filter((stage, index) => stage.state === 'completed' && before[index]?.state !== 'completed');
+  if (!ended.length) return null;
+  const active = after.find((stage) => stage.state === 'active');
+  const sentence = (text) => `${text[0]}${text.slice(1).toLowerCase()}`;
+  return `Training stage updated: ${sentence(ended.at(-1).label)} complete${active ? `, ${active.label.toLowerCase()} started` : ''}`;
 }

@@ -5,7 +5,7 @@ import { eventRow } from '../components/event_row.js';
 import { showPlainIcon, showProgressIcon } from '../components/favicon.js';
 import { pauseCard } from '../components/pause_card.js';
 import { markdown } from '../components/markdown.js';
-import { stageList } from '../components/stages.js';
+import { stageList, stageNews } from '../components/stages.js';
 import { tabBar } from '../components/tabs.js';
 import { followDownload } from '../components/save.js';
 import { get, post, query, remove } from '../shared/api.js';
@@ -72,10 +72,12 @@ function announceChange(before, job) {
     announce(job.status_sentence);
     if (job.status === 'cancelled') toast(`✓ Training Job Cancelled - Final cost: ${usd(job.cost.spent_usd)}. GPU instance terminated.`);
     if (job.status === 'completed') toast('Training completed. Your model is ready.');
-  } else if (before.stage !== job.stage) {
-    const active = job.stages.find((stage) => stage.state === 'active');
-    if (active) announce(`Current stage: ${active.label}, ${percent(active.progress * 100)} complete`);
+    return;
   }
+  const news = stageNews(before.stages, job.stages);
+  const active = job.stages.find((stage) => stage.state === 'active');
+  if (news) toast(news, 'info');
+  if (active && before.stage !== job.stage) announce(`${news ? `${news}. ` : ''}Current stage: ${active.label}, ${percent(active.progress * 100)} complete`);
 }
 
 async function cancel() {

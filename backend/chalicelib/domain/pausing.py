@@ -62,6 +62,12 @@ def resume(
             f"Only a paused job can be resumed; this one is {job.status.value.replace('_', ' ')}.",
             {"status": job.status.value},
         )
+    if job.cleanup_pending:
+        # Its attempt is still open: the next run would move into a pod that is about to be ended.
+        raise WrongStatus(
+            "The GPU of the paused run is still being ended. Resume the job in a minute.",
+            {"status": job.status.value},
+        )
     if is_over(job, kept_days, now):
         raise WrongStatus(
             f"The job was paused for more than {kept_days} days; its checkpoint is no longer kept.",

@@ -89,7 +89,7 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
         pod = look_for_pod(current.pod_name, desk.cloud, desk.sleep, current.pod_id)
         if pod is not None:
             return _move_in(job, current, pod, desk, landlord, adopted=True)
-        current = _close(current, desk)
+        current = _close(job, current, desk)
     reuse = current is not None and current.end == NO_CAPACITY
     refusals: list[bool] = []
     avoided = _lost_in(job, desk) if landlord.network_volume_id is None else frozenset()
@@ -126,11 +126,11 @@ def _wanted(job: Job, run: int) -> Job:
     return job
 
 
-def _close(attempt: Attempt, desk: Desk) -> Attempt:
-    """A pod that was there and is gone is a loss like any other; one that never showed up is none."""
-    end = LOST if attempt.status is AttemptStatus.LIVE else "never_seen"
+def _close(job: Job, attempt: Attempt, desk: Desk) -> Attempt:
+    """A pod that was there or spoke, and is gone, is a loss like any other; one that never showed up is none."""
+    end = LOST if AttemptStatus.LIVE is attempt.status or JobStatus.RUNNING is job.status else "never_seen"
     if end == LOST:
-        change_job(desk.jobs, attempt.job_id, lambda job: begin_recovery(job, attempt.number, desk.clock()))
+        change_job(desk.jobs, job.id, lambda before: begin_recovery(before, attempt.number, desk.clock()))
     return desk.attempts.save(attempts_of.finish(attempt, end, desk.clock()), expected=attempt)
 
 

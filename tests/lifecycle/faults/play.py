@@ -35,10 +35,12 @@ POD_PHASE_SECONDS = 10.0
 
 @dataclass
 class Beat:
-    """Something that happens once, as soon as it can. do: True when it is done; else it is tried again."""
+    """Something that happens once, as soon as it can. do: True when it is done; else it is tried again, for whoever
+    began does not look at the weather any more."""
 
     when: Callable[[Play], bool]
     do: Callable[[Play], bool]
+    begun: bool = False
     done: bool = False
 
 
@@ -129,7 +131,8 @@ class Play:
         self.ticks += 1
         self.injector.happen()
         for beat in self.beats:
-            if not beat.done and beat.when(self):
+            beat.begun = beat.begun or beat.when(self)
+            if beat.begun and not beat.done:
                 beat.done = beat.do(self)
         if self.ticks == 1:
             self.dispatch()

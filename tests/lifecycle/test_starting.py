@@ -63,3 +63,15 @@ def test_a_pod_that_never_calls_home_is_replaced_after_its_time_with_its_log_kep
     world.machine.advance(1260)
     assert world.attempt(job_id).number == 2
     assert "The GPU did not start: [system] still creating the container" in world.said(job_id)
+
+
+def test_a_pod_that_never_calls_home_is_looked_at_before_its_wait_is_given_up() -> None:
+    """The sweeper looks at every wait, also in the seconds between the deadline and the next look at the pod."""
+    world = World()
+    world.timings["agent_poll_seconds"] = 70
+    job_id = world.running()
+    for _ in range(1400 // 5):
+        world.machine.advance(5)
+        world.sweep()
+    job = world.job(job_id)
+    assert (job.status, job.end_reason, job.attempt) == (JobStatus.RECOVERING, None, 2)

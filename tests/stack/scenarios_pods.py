@@ -31,6 +31,9 @@ def _in_stage(scene: Scene, stage: str, end: End) -> str:
         scene.arm("stuck_provisioning", job_id, count=1)
     scene.begin(job_id)
     scene.until_stage(job_id, stage)
+    if stage == "provisioning":
+        # Else it would meet the pod that follows.
+        scene.until(lambda: scene.world.fired("stuck_provisioning", f"-{job_id}-"), "the pod is stuck")
     return job_id
 
 

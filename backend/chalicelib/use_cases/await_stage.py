@@ -46,7 +46,7 @@ def await_stage(
             return row
         deadlines = dict(row.deadlines)
         if waiting_for in DEADLINES and waiting_for not in deadlines:
-            deadlines[waiting_for] = now + timedelta(seconds=timings[DEADLINES[waiting_for]])
+            deadlines[waiting_for] = now + timedelta(seconds=_allowed_seconds(waiting_for, timings))
         intent = row.intent
         # The intent is written to the job first; a crash before it reached this row is healed here.
         if job.status is JobStatus.CANCELLING:
@@ -60,3 +60,10 @@ def await_stage(
         workflow.fail_wait(token, "JobAlreadyEnding", "another run has taken over")
         return "released"
     return evaluate_wait(row, workflow=workflow, now=now, heartbeat=False)
+
+
+def _allowed_seconds(waiting_for: str, timings: Mapping[str, float]) -> float:
+    """A pod that never calls home is replaced when it is looked at after its time; only where no look succeeds is the
+    wait given up, and the job with it."""
+    allowed = timings[DEADLINES[waiting_for]]
+    return allowed + 2 * timings["agent_poll_seconds"] if waiting_for == "AwaitAgent" else allowed

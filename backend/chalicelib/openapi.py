@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 _REFERENCE = "#/components/schemas/{model}"
 # What an id looks like; other path parameters are any text without a slash.
 _PATH_PATTERNS: Mapping[str, str] = {
+    "export_id": r"^exp_[0-9a-z]{16}$",
     "dataset_id": r"^ds_[0-9a-z]{16}$",
     "job_id": r"^job_[0-9a-z]{16}$",
     "model_id": r"^mdl_[0-9a-z]{16}$",

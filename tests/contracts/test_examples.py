@@ -14,9 +14,11 @@ from chalicelib.domain.catalogue import CANCELLATION_REASONS
 from chalicelib.domain.end_reasons import EndReason, status_of
 from chalicelib.domain.job import JobStatus, Stage
 from chalicelib.routes.approvals import DecisionBody
+from chalicelib.routes.exports import ExportBody
 from chalicelib.routes.http import Body
 from chalicelib.routes.job_bodies import CancelBody, CreateJobBody, EstimateBody
 from chalicelib.routes.job_views import TYPES
+from chalicelib.routes.jobs_bulk import BulkBody
 from chalicelib.routes.organisation import SettingsBody
 from chalicelib.routes.queue import PromotionBody, WatchBody
 
@@ -31,6 +33,8 @@ BODIES: dict[str, type[Body]] = {
     "approval_decision_request": DecisionBody,
     "settings_request": SettingsBody,
     "watch_request": WatchBody,
+    "bulk_request": BulkBody,
+    "export_request": ExportBody,
 }
 
 

@@ -85,6 +85,7 @@ OBJECTS: dict[str, set[Need]] = {
     "api": on(f"{BUCKET}/datasets/ds_1/source.jsonl", *ALL_OBJECT_ACTIONS)
     | on(f"{BUCKET}/jobs/job_1/attempts/1/artifacts/x", *ALL_OBJECT_ACTIONS)
     | on(f"{BUCKET}/read-models/jobs-1.sqlite", "s3:GetObject")
+    | on(f"{BUCKET}/exports/usr_1/exp_1.csv", "s3:GetObject", "s3:PutObject")
     | on(BUCKET, "s3:ListBucket"),
     "steps": on(
         f"{BUCKET}/jobs/job_1/attempts/1/artifacts/x", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import apsw
 
 from chalicelib.adapters import jobs_index_rows as rows
 from chalicelib.adapters.jobs_index_files import BaseFiles, fingerprint
-from chalicelib.adapters.jobs_index_sql import INSERT, LIST_ALL, LIST_FOUND, SCHEMA
+from chalicelib.adapters.jobs_index_sql import EVERY_ALL, EVERY_FOUND, INSERT, LIST_ALL, LIST_FOUND, SCHEMA
 from chalicelib.domain.job import Job
 from chalicelib.domain.job_search import JobSearch
 from chalicelib.ports import Files, JobStore
@@ -67,6 +67,18 @@ class JobsIndex:
             text = _one(connection, statement, bindings)[0]
         answer = json.loads(text)
         return [rows.shown(found) for found in answer["rows"]], rows.counts(answer), answer["total"]
+
+    def every(self, question: JobSearch, limit: int) -> tuple[Iterator[dict[str, Any]], int]:
+        """(rows of all pages, in their order, at most `limit` of them; how many match)."""
+        with self._lock:
+            connection = self._caught_up()
+            if question.search and not question.words:
+                return iter(()), 0
+            statement = EVERY_FOUND if question.words else EVERY_ALL
+            bindings = {**rows.parameters(question, self._clock()), "limit": limit}
+            found = connection.execute(statement, bindings).fetchall()
+        # Read one by one: ten thousand rows take many times their text in memory.
+        return (json.loads(str(row)) for row, _ in found), int(str(found[0][1])) if found else 0
 
     def rebuild(self) -> dict[str, Any]:
         """Writes a new base file: {key, jobs}; key is None when nothing changed since the last one.

@@ -67,6 +67,7 @@ def parameters(question: JobSearch, now: datetime) -> dict[str, Any]:
         "costs": _list(question.costs),
         "gpu_tiers": _list(question.gpu_tiers),
         "tags": _list(question.tags),
+        "ids": _list(question.ids),
         "created_from": None if question.created_from is None else microseconds(question.created_from),
         "created_before": None if question.created_before is None else microseconds(question.created_before),
         "reaches_now": int(question.reaches_now),

@@ -73,25 +73,30 @@ WITH matched AS MATERIALIZED (
         OR EXISTS (SELECT 1 FROM json_each(jobs.tags) AS own
                    WHERE own.value IN (SELECT value FROM json_each(:tags)))
     )
+    AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
     %(search)s
-),
+)
 """
 
 _SEARCHED = "AND n IN (SELECT rowid FROM words WHERE words MATCH :match)"
 
-_PAGE = """
-page AS MATERIALIZED (
-    SELECT n, row_number() OVER (
-        ORDER BY sort_key IS NULL,
-            CASE WHEN :descending THEN sort_key END DESC,
-            CASE WHEN NOT :descending THEN sort_key END ASC,
-            id
-    ) AS place
-    FROM matched
-    WHERE f_tab AND f_status AND f_preset AND f_creator AND f_gpu AND f_cost
-    ORDER BY place LIMIT :limit OFFSET :offset
-),
+_PLACED = """
+SELECT n, row_number() OVER (
+    ORDER BY sort_key IS NULL,
+        CASE WHEN :descending THEN sort_key END DESC,
+        CASE WHEN NOT :descending THEN sort_key END ASC,
+        id
+) AS place
+FROM matched
+WHERE f_tab AND f_status AND f_preset AND f_creator AND f_gpu AND f_cost
 """
+
+_PAGE = f", page AS MATERIALIZED ({_PLACED} ORDER BY place LIMIT :limit OFFSET :offset),"
+
+_COUNTED = """
+SELECT jobs.row, (SELECT count(*) FROM placed) FROM placed JOIN jobs USING (n) ORDER BY place LIMIT :limit
+"""
+_EVERY = f", placed AS MATERIALIZED ({_PLACED})" + _COUNTED
 
 _MARKED = """
 marked AS MATERIALIZED (
@@ -140,3 +145,5 @@ SELECT json_object(
 
 LIST_ALL = _MATCHED % {"search": ""} + _PAGE + _UNMARKED + _ANSWER
 LIST_FOUND = _MATCHED % {"search": _SEARCHED} + _PAGE + _MARKED + _ANSWER
+EVERY_ALL = _MATCHED % {"search": ""} + _EVERY
+EVERY_FOUND = _MATCHED % {"search": _SEARCHED} + _EVERY

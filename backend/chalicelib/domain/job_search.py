@@ -42,6 +42,7 @@ class JobSearch:
     costs: tuple[str, ...] = ()
     gpu_tiers: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
     created_from: datetime | None = None
     created_before: datetime | None = None
     reaches_now: bool = True

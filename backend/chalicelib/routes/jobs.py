@@ -156,8 +156,13 @@ def _configuration(body: EditJobBody, job: Job) -> Any:
 
 @endpoint(bp, "DELETE", "/api/jobs/{job_id}", idempotent_key=True, summary="Delete a draft or an ended job")
 def remove_job(call: Call) -> dict[str, Any]:
+    delete(call.path["job_id"], call)
+    return {"id": call.path["job_id"], "deleted": True}
+
+
+def delete(job_id: str, call: Call) -> None:
     delete_job(
-        call.path["job_id"],
+        job_id,
         user=call.person,
         jobs=bootstrap.jobs(),
         progress=bootstrap.progress(),
@@ -165,7 +170,6 @@ def remove_job(call: Call) -> dict[str, Any]:
         audit=bootstrap.audit(),
         now=call.now,
     )
-    return {"id": call.path["job_id"], "deleted": True}
 
 
 @endpoint(
@@ -217,11 +221,15 @@ def post_cancel(call: Call) -> dict[str, Any]:
     body: CancelBody = call.body
     if body.confirmed is not True:
         raise ValidationFailed({"confirmed": ["Confirm that training stops and the GPU is released."]})
+    return show(cancel(call.path["job_id"], body.reason, body.notes, call), call)
+
+
+def cancel(job_id: str, reason: str, notes: str | None, call: Call) -> Job:
     try:
         job = cancel_job(
-            call.path["job_id"],
-            reason=body.reason,
-            notes=body.notes or None,
+            job_id,
+            reason=reason,
+            notes=notes or None,
             user=call.person,
             jobs=bootstrap.jobs(),
             progress=bootstrap.progress(),
@@ -231,10 +239,10 @@ def post_cancel(call: Call) -> dict[str, Any]:
         )
     except AppError:
         # This try or an earlier one may have died after it cancelled and before it told. Telling twice tells once.
-        _tell_cancelled(bootstrap.jobs().get(call.path["job_id"]), call)
+        _tell_cancelled(bootstrap.jobs().get(job_id), call)
         raise
     _tell_cancelled(job, call)
-    return show(job, call)
+    return job
 
 
 def _tell_cancelled(job: Job | None, call: Call) -> None:

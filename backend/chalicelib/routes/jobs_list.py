@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from chalice import Blueprint  # type: ignore[attr-defined]
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from chalicelib import bootstrap, views
 from chalicelib.domain.job_search import parse
@@ -16,7 +16,7 @@ bp = Blueprint(__name__)
 Word = Annotated[str | None, Field(max_length=2000)]
 
 
-class JobsQuery(Query):
+class JobFilters(BaseModel):
     """Several values of one filter stand between commas; what they may be is checked by `job_search.parse`."""
 
     tab: Word = None
@@ -31,6 +31,9 @@ class JobsQuery(Query):
     search: Word = None
     sort_by: Word = None
     sort_dir: Word = None
+
+
+class JobsQuery(JobFilters, Query):
     page: Word = None
     limit: Word = None
 
@@ -42,7 +45,7 @@ def get_jobs(call: Call) -> dict[str, Any]:
     question = parse(call.query.model_dump(), now=call.now, user_id=call.person.id)
     rows, counts, total = bootstrap.jobs_index().search(question)
     return {
-        "jobs": [_live(row, call) for row in rows],
+        "jobs": [live(row, call) for row in rows],
         "counts": counts,
         "pagination": {
             "page": question.page,
@@ -53,8 +56,8 @@ def get_jobs(call: Call) -> dict[str, Any]:
     }
 
 
-def _live(row: dict[str, Any], call: Call) -> dict[str, Any]:
-    """At most one page of rows, and only those still running, are read again."""
+def live(row: dict[str, Any], call: Call) -> dict[str, Any]:
+    """Only rows of jobs that still run are read again: the read model knows decisions, not steps and cents."""
     if row["is_final"] or row["started_at"] is None:
         return row
     job = bootstrap.jobs().get(row["id"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,25 @@ def test_search_syntax_is_only_text(search: str) -> None:
     index = _alone(name="nothing of this")
     assert index.search(JobSearch(search=search))[2] == 0
     index.close()
+
+
+def test_every_row_of_all_pages_comes_in_the_list_s_order(index: JobsIndex) -> None:
+    question = JobSearch(sort_by="cost", tab="completed", limit=100)
+    pages = [index.search(replace(question, page=number)) for number in (1, 2, 3, 4)]
+    listed = [row["id"] for rows, _, _ in pages for row in rows]
+    rows, total = index.every(question, 10_000)
+    assert [row["id"] for row in rows] == listed[: pages[0][2]]
+    assert total == pages[0][2] > 100
+    some, total = index.every(question, 7)
+    assert ([row["id"] for row in some], total) == (listed[:7], pages[0][2])
+
+
+def test_ids_narrow_what_is_asked_for(index: JobsIndex) -> None:
+    wanted = tuple(job.id for job in JOBS[5:9])
+    rows, total = index.every(JobSearch(ids=wanted), 100)
+    assert ({row["id"] for row in rows}, total) == (set(wanted), 4)
+
+
+def test_a_search_for_signs_only_exports_nothing(index: JobsIndex) -> None:
+    rows, total = index.every(JobSearch(search="!!"), 100)
+    assert (list(rows), total) == ([], 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,10 +10,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.frontend import fixture_compare
+from tests.frontend.fixture_jobs_list import bulk, export, list_jobs, page_of
 from tests.frontend.fixture_pauses import pause_job, resume_job
 from tests.frontend.fixture_world import FINAL_STATUSES, Json, Refused, World, example
 
-ACTIVE = ("queued", "provisioning", "running", "recovering", "pausing", "paused", "cancelling")
 Handler = Callable[[World, Request, Json], Any]
 PASSWORD = "correct horse battery staple"
 EMAIL = "dana@example.com"
@@ -116,56 +115,7 @@ def _revoke(world: World, request: Request, body: Json) -> Any:
 
 
 def paginate(request: Request, items: list[Json], default: int = 25) -> tuple[list[Json], Json]:
-    page, limit = int(request.query_params.get("page", 1)), int(request.query_params.get("limit", default))
-    total = len(items)
-    pagination = {"page": page, "limit": limit, "total": total, "total_pages": max(1, -(-total // limit))}
-    return items[(page - 1) * limit : page * limit], pagination
-
-
-def _in_tab(job: Json, tab: str) -> bool:
-    groups = {"active": ACTIVE, "draft": ("pending_configuration",)}
-    return tab == "all" or job["status"] in groups.get(tab, (tab,))
-
-
-def _matches(job: Json, request: Request) -> bool:
-    wanted = request.query_params
-    text = f"{job['name']} {job['notes']} {' '.join(job['tags'])}".lower()
-    return (
-        wanted.get("search", "").lower() in text
-        and job["status"] == wanted.get("status", job["status"])
-        and wanted.get("tag", "") in ["", *job["tags"]]
-        and job["configuration"]["preset_id"] == wanted.get("preset", job["configuration"]["preset_id"])
-    )
-
-
-def _list_jobs(world: World, request: Request, body: Json) -> Any:
-    jobs = list(world.jobs.values())
-    wanted = [job for job in jobs if _matches(job, request)]
-    tab = request.query_params.get("tab", "all")
-    keys = {"cost": lambda j: float(j["cost"]["spent_usd"]), "status": lambda j: j["status"]}
-    chosen = sorted(
-        (job for job in wanted if _in_tab(job, tab)),
-        key=keys.get(request.query_params.get("sort_by", ""), lambda j: j["id"]),
-        reverse=request.query_params.get("sort_dir") != "asc",
-    )
-    shown, pagination = paginate(request, chosen)
-    tabs = ("all", "active", "completed", "failed", "cancelled", "draft")
-    counts = copy.deepcopy(example("job_list")["counts"])
-    counts["tab"] = {name: sum(_in_tab(job, name) for job in jobs) for name in tabs}
-    counts["status"] = {s: sum(j["status"] == s for j in jobs) for s in {j["status"] for j in jobs}}
-    return {"jobs": [_row(job) for job in shown], "counts": counts, "pagination": pagination}
-
-
-def _row(job: Json) -> Json:
-    row: Json = copy.deepcopy(example("job_list")["jobs"][0])
-    row.update(
-        {key: job[key] for key in row if key in job and key not in ("configuration", "progress", "cost")}
-    )
-    for part in ("configuration", "progress", "cost"):
-        row[part].update({key: value for key, value in job[part].items() if key in row[part]})
-    row["highlights"] = {}
-    row["duration_seconds"] = job["progress"]["elapsed_seconds"]
-    return row
+    return page_of(dict(request.query_params), items, default)
 
 
 def _job(world: World, request: Request, body: Json) -> Any:
@@ -250,9 +200,11 @@ TABLE: list[tuple[str, str, Handler]] = [
     ("POST", "/tokens", _tokens),
     ("DELETE", "/tokens/{token_id}", _revoke),
     ("GET", "/catalog", lambda world, *_: world.catalog),
-    ("GET", "/jobs", _list_jobs),
+    ("GET", "/jobs", list_jobs),
     ("GET", "/jobs/compare", fixture_compare.compare),
     ("GET", "/jobs/compare/sequences", fixture_compare.sequences),
+    ("POST", "/jobs/bulk", bulk),
+    ("POST", "/exports", export),
     ("GET", "/jobs/{job_id}", _job),
     ("DELETE", "/jobs/{job_id}", _job),
     ("GET", "/jobs/{job_id}/live", _live),

@@ -21,6 +21,7 @@ RUN_AXE = """async () => {
 
 PAGES = {
     "jobs": "/dashboard/training-jobs",
+    "filtered jobs": "/dashboard/training-jobs?status=failed,cancelled&createdBy=me&dateRange=all",
     "empty search": "/dashboard/training-jobs?search=nothing-like-this",
     "running job": "/training-jobs/{running}",
     "metrics": "/training-jobs/{running}?tab=metrics",

@@ -1,3 +1,4 @@
+import { live } from 'lit-html/directives/live.js';
 import { count, date, dateTime, duration, hoursRange, initials, NOTHING, percent, usd } from '../shared/format.js';
 import { currentUser } from '../shared/session.js';
 import { badge, html, icon, nothing, progress, time } from '../shared/view.js';
@@ -71,16 +72,34 @@ export function pageOf(job) {
   return job.status === 'pending_configuration' ? `/training-jobs/${job.id}/configure` : `/training-jobs/${job.id}`;
 }
 
+const startedCell = (job) => (job.started_at ? time(job.started_at) : html`<span class="cell-2 muted" title="Created ${dateTime(job.created_at)}"><span>Not started yet</span><span>Created ${date(job.created_at)}</span></span>`);
+
+/** What narrow screens leave out of the row. It spans the columns of the narrowest table: more would make new ones. */
+function detailsRow(job) {
+  const value = (label, content, classes) => html`<div class=${classes}><dt>${label}</dt><dd>${content}</dd></div>`;
+  return html`<tr role="row" class="job-details" id="details-${job.id}"><td role="cell" colspan="5"><dl>${value('Configuration', configurationCell(job), 'd-config')}${value('Duration', durationText(job), 'd-time num')}
+    ${value('Created by', personCell(job.created_by), 'd-by')}${value('Started', startedCell(job), 'd-start num')}</dl></td></tr>`;
+}
+
 /**
- * One job of the list.
+ * One job of the list. Space selects the row that has the focus in it.
  * @param {object} job
- * @param {{changed: boolean, onMenu: (event: Event, job: object) => void, onOpen: (event: MouseEvent, job: object) => void}} options
+ * @param {{changed: boolean, selected: boolean, expanded: boolean}} view
+ * @param {Record<'menu'|'context'|'open'|'select'|'expand', (event: Event, job: object) => void>} act
  */
-export function jobRow(job, { changed, onMenu, onOpen }) {
-  return html`<tr role="row" class=${changed ? 'changed' : ''} @click=${(event) => onOpen(event, job)}>
+export function jobRow(job, { changed, selected, expanded }, act) {
+  const onKey = (event) => {
+    if (event.key !== ' ' || event.target.closest('button, input')) return;
+    event.preventDefault();
+    act.select(event, job);
+  };
+  return html`<tr role="row" class="${changed ? 'changed' : ''} ${selected ? 'selected' : ''}" @click=${(event) => act.open(event, job)} @auxclick=${(event) => act.open(event, job)} @contextmenu=${(event) => act.context(event, job)} @keydown=${onKey}>
+    <td role="cell" class="c-check"><label class="box"><input type="checkbox" aria-label="Select ${job.name}" .checked=${live(selected)} @click=${(event) => act.select(event, job)}></label></td>
     <td role="cell" class="c-name">${nameCell(job)}</td><td role="cell" class="c-status">${statusCell(job)}</td>
     <td role="cell" class="c-config">${configurationCell(job)}</td><td role="cell" class="c-by">${personCell(job.created_by)}</td>
-    <td role="cell" class="c-start num">${job.started_at ? time(job.started_at) : html`<span class="cell-2 muted" title="Created ${dateTime(job.created_at)}"><span>Not started yet</span><span>Created ${date(job.created_at)}</span></span>`}</td>
-    <td role="cell" class="c-time num">${durationText(job)}</td><td role="cell" class="c-cost num">${costCell(job)}</td>
-    <td role="cell" class="c-menu"><button type="button" class="btn ghost sm icon-only" aria-label="Actions for ${job.name}" aria-haspopup="menu" @click=${(event) => onMenu(event, job)}>${icon('ellipsis-vertical')}</button></td></tr>`;
+    <td role="cell" class="c-start num">${startedCell(job)}</td>
+    <td role="cell" class="c-time num" title=${job.started_at ? `Started ${dateTime(job.started_at)}${job.ended_at ? `\nEnded ${dateTime(job.ended_at)}` : ''}` : nothing}>${durationText(job)}</td><td role="cell" class="c-cost num">${costCell(job)}</td>
+    <td role="cell" class="c-menu"><span><button type="button" class="btn ghost sm icon-only expander" aria-label="Details of ${job.name}" aria-expanded=${expanded} aria-controls=${expanded ? `details-${job.id}` : nothing} @click=${(event) => act.expand(event, job)}>${icon('chevron-down')}</button>
+      <button type="button" class="btn ghost sm icon-only" aria-label="Actions for ${job.name}" aria-haspopup="menu" @click=${(event) => act.menu(event, job)}>${icon('ellipsis-vertical')}</button></span></td></tr>
+    ${expanded ? detailsRow(job) : nothing}`;
 }

@@ -2,8 +2,8 @@ import { html, icon, nothing, render } from '../shared/view.js';
 
 let host = null;
 
-function place(opener) {
-  const box = opener.getBoundingClientRect();
+function place(opener, at) {
+  const box = at ? new DOMRect(at.x, at.y - 4, host.offsetWidth, 0) : opener.getBoundingClientRect();
   const height = host.offsetHeight;
   const below = box.bottom + 4 + height < innerHeight;
   host.style.insetBlockStart = `${below ? box.bottom + 4 : Math.max(8, box.top - height - 4)}px`;
@@ -20,11 +20,12 @@ function onKey(event) {
 }
 
 /**
- * Opens the one menu of the page under a button.
- * @param {HTMLElement} opener
+ * Opens the one menu of the page under a button, or at a point.
+ * @param {HTMLElement} opener gets the focus back
  * @param {Array<{label: string, icon: string, href?: string, action?: () => void, tone?: string}>} items
+ * @param {{x: number, y: number}} [at]
  */
-export function openMenu(opener, items) {
+export function openMenu(opener, items, at) {
   host?.remove();
   host = document.createElement('div');
   host.className = 'menu';
@@ -47,6 +48,6 @@ export function openMenu(opener, items) {
     menu,
   );
   menu.showPopover();
-  place(opener);
+  place(opener, at);
   menu.querySelector('[role="menuitem"]')?.focus();
 }

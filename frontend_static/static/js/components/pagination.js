@@ -25,17 +25,34 @@ function numbers(page, pages, onPage) {
  * @param {{page: number, limit: number, total: number, total_pages: number}} pagination of the API
  * @param {string} noun plural, e.g. "jobs"
  * @param {(page: number) => void} onPage
- * @param {{sizes?: number[], onSize?: (size: number) => void}} [options]
+ * @param {{sizes?: number[], onSize?: (size: number) => void, keys?: boolean}} [options] keys: within it the arrow keys turn the pages, Home
+ *   and End go to the first and the last, and a page can be typed
  */
-export function pager(pagination, noun, onPage, { sizes, onSize } = {}) {
+export function pager(pagination, noun, onPage, { sizes, onSize, keys = false } = {}) {
   const { page, limit, total, total_pages: pages } = pagination;
   if (total === 0) return nothing;
   const first = (page - 1) * limit + 1;
   const last = Math.min(total, page * limit);
-  const step = (name, target, disabled) => html`<button type="button" class="btn sm icon-only" aria-label="${name} page" ?disabled=${disabled}
-    @click=${() => onPage(target)}>${icon(name === 'Previous' ? 'chevron-left' : 'chevron-right', 'sm')}</button>`;
-  return html`<nav class="pager" aria-label="Pages of ${noun}"><span class="num">Showing ${count(first)}–${count(last)} of ${count(total)} ${noun}</span>
+  const go = (target) => {
+    const wanted = Math.min(pages, Math.max(1, Math.floor(target)));
+    if (wanted && wanted !== page) onPage(wanted);
+  };
+  // A disabled button would drop the focus, and with it the arrow keys, on the first and the last page.
+  const step = (name, target, mark) => html`<button type="button" class="btn sm icon-only" aria-label="${name} page" title="${name} page" aria-disabled=${target < 1 || target > pages || target === page} @click=${() => go(target)}>${icon(mark, 'sm')}</button>`;
+  const onKey = (event) => {
+    const target = { ArrowLeft: page - 1, ArrowRight: page + 1, Home: 1, End: pages }[event.key];
+    if (!keys || target === undefined || event.target.closest('input, select')) return;
+    event.preventDefault();
+    go(target);
+  };
+  const jump = (event) => {
+    if (event.key !== 'Enter') return;
+    go(Number(event.target.value));
+    event.target.value = '';
+  };
+  return html`<nav class="pager" aria-label="Pages of ${noun}" @keydown=${onKey}><span class="num">Showing ${count(first)}–${count(last)} of ${count(total)} ${noun}</span>
     <span class="row right">${sizes && total > sizes[0] ? html`<label class="row small"><span>Rows</span><select class="select sm" @change=${(event) => onSize(Number(event.target.value))}>
       ${sizes.map((size) => html`<option value=${size} ?selected=${size === limit}>${size}</option>`)}</select></label>` : nothing}
-    ${pages > 1 ? html`${step('Previous', page - 1, page <= 1)}${numbers(page, pages, onPage)}<span class="num pager-of">Page ${count(page)} of ${count(pages)}</span>${step('Next', page + 1, page >= pages)}` : nothing}</span></nav>`;
+    ${pages > 1 ? html`${keys && pages > 2 ? step('First', 1, 'chevrons-left') : nothing}${step('Previous', page - 1, 'chevron-left')}${numbers(page, pages, onPage)}<span class="num pager-of">Page ${count(page)} of ${count(pages)}</span>${step('Next', page + 1, 'chevron-right')}${keys && pages > 2 ? step('Last', pages, 'chevrons-right') : nothing}
+      ${keys && pages > 3 ? html`<label class="row small"><span>Go to page</span><input class="input sm page-jump num" inputmode="numeric" @keydown=${jump}></label>` : nothing}` : nothing}</span></nav>`;
 }

@@ -73,7 +73,7 @@ def _values(world: World, text: str) -> list[str]:
 
 
 def _counted(world: World, jobs: list[Json], query: Query) -> Json:
-    counts = copy.deepcopy(example("job_list")["counts"])
+    counts: Json = copy.deepcopy(example("job_list")["counts"])
     of = {name: [job for job in jobs if _fits(world, job, query, name)] for name in ("tab", *FACETS)}
     counts["tab"] = {name: sum(_in_tab(job, name) for job in of["tab"]) for name in TABS}
     for name in ("status", "preset", "gpu_tier"):

@@ -117,6 +117,7 @@ def test_cancelling_many_needs_a_reason_and_leaves_ended_jobs_alone(site: Site, 
     page.get_by_role("button", name="Cancel 2").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("3 selected jobs are left alone")
+    expect(dialog).to_contain_text("Total cost spent: $2.46")
     assert accessibility_findings(page) == []
     confirm = dialog.get_by_role("button", name="Cancel 2 jobs")
     expect(confirm).to_be_disabled()

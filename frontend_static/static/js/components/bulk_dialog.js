@@ -1,6 +1,6 @@
 import { get, post } from '../shared/api.js';
 import { createDialog, openDialog } from '../shared/dialog.js';
-import { count, plural } from '../shared/format.js';
+import { count, plural, usd } from '../shared/format.js';
 import { toast } from '../shared/toast.js';
 import { html, icon, nothing, notice, progress, render } from '../shared/view.js';
 
@@ -30,7 +30,7 @@ function asking(state, set, act) {
   const { action, jobs, left } = state;
   const ready = action === 'delete' || (state.reason && state.understood);
   const what = `${WORDS[action].title} ${plural(jobs.length, 'job')}`;
-  return html`<div class="modal-body"><h2 id="bulk-title">${icon('triangle-alert', 'danger lg')}${what}?</h2><p>This cannot be undone. ${WORDS[action].warning}</p>${names(jobs)}
+  return html`<div class="modal-body"><h2 id="bulk-title">${icon('triangle-alert', 'danger lg')}${what}?</h2><p>This cannot be undone. ${WORDS[action].warning}</p>${action === 'cancel' ? html`<p>Total cost spent: <b class="num">${usd(jobs.reduce((sum, job) => sum + Number(job.cost.spent_usd), 0))}</b></p>` : nothing}${names(jobs)}
       ${left ? notice(`${plural(left, 'selected job is', 'selected jobs are')} left alone: ${action === 'cancel' ? 'drafts and ended jobs cannot be cancelled' : 'jobs that may still run must be cancelled first'}.`, undefined, 'info') : nothing}
       ${action === 'cancel' ? cancelFields(state, set) : nothing}</div>
     <footer><button type="button" class="btn" autofocus @click=${act.close}>Go Back</button><button type="button" class="btn solid-danger" id="bulk-confirm" ?disabled=${!ready} @click=${act.run}>${what}</button></footer>`;

@@ -256,9 +256,9 @@ class Agent:
 
 
 def newest(agents: Mapping[str, Agent], job_id: str) -> Agent | None:
-    """The agent of the job's last pod."""
+    """The agent of the job's last pod; of two pods of one name, the one that was not told to stop."""
     mine = [agent for agent in agents.values() if agent.job_id == job_id]
-    return max(mine, key=lambda agent: agent.trainer.attempt, default=None)
+    return max(mine, key=lambda agent: (agent.trainer.attempt, not agent.over), default=None)
 
 
 def quietly(work: Callable[[], object]) -> None:

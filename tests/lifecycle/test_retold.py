@@ -56,3 +56,22 @@ def test_a_cancel_whose_rest_died_is_told_all_the_same_and_once() -> None:
 
 def _no_audit(**facts: Any) -> None:
     raise ServiceUnavailable("The database did not answer.")
+
+
+def test_a_settlement_that_died_after_its_last_word_is_finished_by_the_sweeper() -> None:
+    world = World()
+    job_id = world.running()
+    trainer = Trainer(world, job_id).through("training").artifacts()
+    put = world.costs.put
+    world.costs.put = _unavailable  # type: ignore[method-assign]
+    trainer.stage("finalization")
+    world.machine.advance(600)
+    assert world.job(job_id).is_final
+    assert world.row(job_id).fence != ""
+    world.costs.put = put  # type: ignore[method-assign]
+    world.machine.advance(60)
+    world.sweep()
+    assert world.row(job_id).fence == ""
+    assert world.told().count("job_completed") == 1
+    (line,) = world.costs.of_job(job_id)
+    assert line.amount_usd == world.job(job_id).cost_usd

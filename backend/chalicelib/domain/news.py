@@ -183,8 +183,10 @@ def _happened_at(kind: str, job: Subject) -> datetime | None:
 
 
 def _id_of(kind: str, job: Subject, at: datetime) -> str:
-    """`ntf_20261122T100700-…`: sorts by time; one per job, run and kind."""
-    what = hashlib.sha256(f"{job.id} {job.run} {kind}".encode()).hexdigest()[:16]
+    """`ntf_20261122T100700-…`: sorts by time; one per job, run and kind. A warning is told by its time alone: a new run
+    that takes over the pod repeats it."""
+    run = "" if kind in _WHILE_IT_RUNS else job.run
+    what = hashlib.sha256(f"{job.id} {run} {kind}".encode()).hexdigest()[:16]
     return f"ntf_{at.astimezone(UTC):%Y%m%dT%H%M%S}-{what}"
 
 

@@ -37,6 +37,8 @@ Result = TypeVar("Result")
 
 # A claim or a signal younger than this may still be on its way.
 _GRACE = timedelta(seconds=45)
+# How long a settlement that died after its last word is made good.
+_SETTLED_AGAIN_FOR = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,9 @@ def sweep_pods(broom: Broom) -> Swept:
         _calmly(_resample, job, by_name, broom)
         _calmly(_post, job, broom)
         _calmly(_signal_again, job, broom)
+    for ended in broom.jobs.changed_since(broom.now - _SETTLED_AGAIN_FOR):
+        if isinstance(ended, Job):
+            _calmly(_settle_again, ended, broom)
     still_open = [_calmly(_work_termination, each, pods, broom) for each in broom.terminations.open()]
     restarted = tuple(job.id for job in active if _calmly(_restart_if_dead, job, broom))
     return Swept(tuple(pod.name for pod in leaked), restarted, sum(each is not False for each in still_open))
@@ -216,6 +221,16 @@ def _may_be_on_its_way(job: Job, broom: Broom) -> bool:
     row = broom.progress.get(job.id)
     has_begun = row is not None and row.run == job.run
     return not has_begun and broom.now - job.changed_at < _GRACE
+
+
+def _settle_again(job: Job, broom: Broom) -> None:
+    """A settlement that wrote the end and then died, again and again: nobody was told, and the row is still open."""
+    over = job.is_final or job.status is JobStatus.PAUSED
+    if not over or job.cleanup_pending or broom.now - job.changed_at < _GRACE:
+        return
+    row = broom.progress.get(job.id)
+    if row is not None and row.run == job.run and row.fence != "":
+        broom.settle(job.id, job.run)
 
 
 def _restart_if_dead(job: Job, broom: Broom) -> bool:

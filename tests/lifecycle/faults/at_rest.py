@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.attempt import Attempt
+from chalicelib.domain.gpu import Pod
 from chalicelib.domain.job import FINAL, Job, JobStatus
 
 from tests.lifecycle.faults.agent import STEPS
@@ -51,7 +52,7 @@ def books(play: Play) -> Iterator[str]:
 def bill(play: Play) -> Iterator[str]:
     """Every pod the provider billed is an attempt's, and what it cost beyond that, or without one, is a leak in the books.
 
-    Until they are settled, the books know of a stray only what was seen of it: never more than was billed.
+    Until they are settled, the books know of a stray only what was seen of it, and of its end only once it was noticed.
     """
     attempts = {each.pod_id: each for each in play.world.attempts.rows.values() if each.pod_id is not None}
     lines = [record for record in play.world.costs.rows.values() if record.type == "leaked"]
@@ -62,15 +63,19 @@ def bill(play: Play) -> Iterator[str]:
         billed, beyond = play.cloud.bill_usd(pod.id), leaked.get(pod.id, Decimal(0))
         attempt = attempts.get(pod.id)
         if attempt is None:
-            if beyond > billed + _CENT:
+            if beyond > billed + _noticed_late(play, pod) + _CENT:
                 yield f"{pod.name} was billed ${billed:.4f} for nobody, the books say ${beyond}"
             continue
         ours = attempt.cost_usd(play.world.clock.now) + beyond
-        rate = max(price for _, price in play.cloud.prices[pod.id])
         exact = attempt.billed_usd is not None or play.exact_bill
-        allowed = _CENT if exact else rate * play.noticed_within_seconds / 3600 + _CENT
+        allowed = _CENT if exact else _noticed_late(play, pod) + _CENT
         if abs(ours - billed) > allowed:
             yield f"{pod.name} was billed ${billed:.4f}, the attempt and its leak say ${ours}"
+
+
+def _noticed_late(play: Play, pod: Pod) -> Decimal:
+    """What a provisional line may be off by."""
+    return max(price for _, price in play.cloud.prices[pod.id]) * play.noticed_within_seconds / 3600
 
 
 def within_cap(play: Play) -> Iterator[str]:

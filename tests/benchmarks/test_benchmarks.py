@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks"
 PACKAGE = ROOT / "build" / "package" / "deployment.zip"
-TAKES_MINUTES = {"resume_certificate", "trainer_throughput"}
+TAKES_MINUTES = {"aws_cost", "resume_certificate", "trainer_throughput", "webhook_ingest"}
 QUICK = sorted({path.stem for path in FOLDER.glob("*.py")} - TAKES_MINUTES)
 
 pytestmark = pytest.mark.slow

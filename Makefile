@@ -8,8 +8,9 @@ PYTHON := .venv/bin/python
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 SOURCES := backend trainer/trainer infrastructure frontend_static/build.py tests benchmarks
-# One worker per core, at most four: each browser and stack test needs memory of its own.
-TEST_WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 4 ? n : 4 )))
+# One worker per core, at most four: each browser and stack test needs memory of its own. OMP_NUM_THREADS=1, which keeps
+# torch to one core per worker, would make nproc count one core.
+TEST_WORKERS ?= $(shell n=$$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 2); echo $$(( n < 4 ? n : 4 )))
 BENCH_ARGS ?=
 
 export PYTHONPATH := $(CURDIR)/infrastructure/local:$(CURDIR)/backend:$(CURDIR)/trainer

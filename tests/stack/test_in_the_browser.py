@@ -93,7 +93,7 @@ def test_sign_in_upload_train_watch_cancel_another_and_download(
     expect(page.get_by_text("Ready for Training")).to_be_visible()
     _look(page, "dataset")
 
-    first = _configure(page, origin, dataset_id, "Watched in the browser", 8)
+    first = _configure(page, origin, dataset_id, "Watched in the browser", 32)
     page.wait_for_selector("#job-badge")
     flows.wait_for_badge(page, "Training", timeout_ms=TRAINS_MS)
     # The curve moves while nobody touches the page: two different steps are shown.

@@ -43,6 +43,11 @@ def _tell(service: str, operation: str, parameters: Mapping[str, Any]) -> None:
         ]
     if operation == "BatchWriteItem":
         calls = [(operation, {"TableName": table}) for table in parameters["RequestItems"]]
+    if operation == "DeleteObjects":
+        calls = [
+            (operation, {"Bucket": parameters["Bucket"], "Key": item["Key"]})
+            for item in parameters["Delete"]["Objects"]
+        ]
     for name, resource in calls:
         line = json.dumps({"service": service, "operation": name, "resource": resource})
         sys.stderr.write(f"{MARK}{line}\n")

@@ -45,6 +45,11 @@ def _cancelled(job: Job, minutes: int) -> Job:
     )
 
 
+def _claimed(job: Job, at: datetime) -> Job:
+    """Taken out of the queue, and its pod is asked for."""
+    return transitions.new_attempt(transitions.claim(job, at), at)
+
+
 def test_a_draft_has_no_history() -> None:
     assert events_of(replace(queued(1), queued_at=None)) == ()
 
@@ -52,7 +57,7 @@ def test_a_draft_has_no_history() -> None:
 def test_a_start_is_counted_once_its_gpu_is_there_and_dated_by_the_claim() -> None:
     waiting = queued(1)
     assert _kinds(waiting) == ["added"]
-    claimed = transitions.claim(waiting, START + 40 * MINUTE)
+    claimed = _claimed(waiting, START + 40 * MINUTE)
     assert _kinds(claimed) == ["added"]
     (_, started) = events_of(transitions.enter_stage(claimed, transitions.Stage.PREPROCESSING, START))
     assert (started.kind, started.at, started.wait_seconds) == ("started", START + 40 * MINUTE, 2400)
@@ -63,7 +68,7 @@ def test_a_job_that_came_back_for_want_of_a_gpu_waits_on_until_the_claim_that_go
     claimed = transitions.claim(queued(1), START + 10 * MINUTE)
     back = transitions.requeue(claimed, START + 12 * MINUTE, START + 11 * MINUTE)
     assert _kinds(back) == ["added", "returned"]
-    again = transitions.claim(back, START + 90 * MINUTE)
+    again = _claimed(back, START + 90 * MINUTE)
     (_, started) = events_of(transitions.enter_stage(again, transitions.Stage.PREPROCESSING, START))
     assert (started.wait_seconds, started.short_of) == (5400, "gpu")
 
@@ -174,7 +179,7 @@ def test_recording_follows_a_job_through_the_queue_and_reads_only_what_changed()
 
     job = jobs.save(queued(1), expected=None)
     assert _record(jobs, events, documents, START) == 1
-    claimed = jobs.save(transitions.claim(job, START + 30 * MINUTE), expected=job)
+    claimed = jobs.save(_claimed(job, START + 30 * MINUTE), expected=job)
     _record(jobs, events, documents, START + 31 * MINUTE)
     begun = transitions.enter_stage(claimed, transitions.Stage.PREPROCESSING, START + 36 * MINUTE)
     jobs.save(begun, expected=claimed)

@@ -30,16 +30,7 @@ def teller(now: datetime, *, repeated: bool = False) -> Callable[[str, Job], Non
 
     def say(kind: str, job: Job) -> None:
         try:
-            tell(
-                kind,
-                job=job,
-                now=now,
-                notifications=bootstrap.notifications(),
-                notifier=bootstrap.notifier(),
-                public_url=settings().public_url,
-                users=bootstrap.users(),
-                detail=_score(job) if kind == "artifact_ready" else "",
-            )
+            _tell(kind, job, now, _score(job) if kind == "artifact_ready" else "")
             if kind == "job_started":
                 _tell_watchers(job, now)
         except Exception as error:
@@ -48,6 +39,19 @@ def teller(now: datetime, *, repeated: bool = False) -> Callable[[str, Job], Non
             bootstrap.logger().exception("telling %s failed", kind)
 
     return say
+
+
+def _tell(kind: str, job: Job, at: datetime, detail: str) -> None:
+    tell(
+        kind,
+        job=job,
+        now=at,
+        notifications=bootstrap.notifications(),
+        notifier=bootstrap.notifier(),
+        public_url=settings().public_url,
+        users=bootstrap.users(),
+        detail=detail,
+    )
 
 
 def _tell_watchers(job: Job, now: datetime) -> None:
@@ -84,16 +88,7 @@ def warner() -> Callable[[str, Job, datetime, str], None]:
 
     def warn(kind: str, job: Job, at: datetime, detail: str) -> None:
         try:
-            tell(
-                kind,
-                job=job,
-                now=at,
-                notifications=bootstrap.notifications(),
-                notifier=bootstrap.notifier(),
-                public_url=settings().public_url,
-                users=bootstrap.users(),
-                detail=detail,
-            )
+            _tell(kind, job, at, detail)
         except Exception:
             bootstrap.logger().exception("telling %s failed", kind)
 

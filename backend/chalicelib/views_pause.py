@@ -9,7 +9,7 @@ from typing import Any
 from chalicelib.domain import pace
 from chalicelib.domain.cost import START_UP_SECONDS
 from chalicelib.domain.job import Job, JobStatus
-from chalicelib.domain.pause import KEPT_DAYS, kept_until, paused_seconds
+from chalicelib.domain.pause import KEPT_DAYS, active_seconds, kept_until, paused_seconds
 from chalicelib.domain.progress import Progress
 from chalicelib.views_catalog import iso, usd
 
@@ -22,7 +22,7 @@ def times_json(job: Job, now: datetime) -> dict[str, Any]:
     elapsed = max(0.0, (until - job.started_at).total_seconds())
     paused = min(elapsed, paused_seconds(job.pauses, until))
     return {
-        "active_seconds": round(elapsed - paused),
+        "active_seconds": round(active_seconds(job.started_at, job.pauses, until)),
         "paused_seconds": round(paused),
         "elapsed_seconds": round(elapsed),
     }

@@ -9,7 +9,7 @@ from typing import Any
 from chalicelib.domain import end_reasons
 from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.pace import remaining_seconds, steps_per_hour, total_steps
-from chalicelib.domain.pause import paused_seconds
+from chalicelib.domain.pause import active_seconds
 from chalicelib.domain.progress import Progress, StageRecord
 from chalicelib.views_catalog import iso
 
@@ -107,19 +107,13 @@ def progress_json(job: Job, row: Progress, now: datetime) -> dict[str, Any]:
         "total_steps": total,
         "epoch": round(row.epoch, 2),
         "epochs": int((row.plan or {}).get("epochs") or job.configuration.hyperparameters.epochs),
-        "elapsed_seconds": _active_seconds(job, now),
+        "elapsed_seconds": round(active_seconds(job.started_at, job.pauses, job.ended_at or now))
+        if job.started_at
+        else 0,
         "remaining_seconds": remaining_seconds(job, row),
         "steps_per_hour": steps_per_hour(row),
         "message": _message(job, row),
     }
-
-
-def _active_seconds(job: Job, now: datetime) -> int:
-    """Since the first start, without the time it was paused."""
-    if job.started_at is None:
-        return 0
-    until = job.ended_at or now
-    return round((until - job.started_at).total_seconds() - paused_seconds(job.pauses, until))
 
 
 def _message(job: Job, row: Progress) -> str | None:

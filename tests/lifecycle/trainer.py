@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from chalicelib.domain.checkpoint import attempt_prefix
 from chalicelib.domain.gpu import Pod, PodName
 from chalicelib.domain.job_file import attempt_secret
 from chalicelib.use_cases.greet_agent import greet_agent
-from chalicelib.use_cases.record_events import attempt_prefix, record_events
+from chalicelib.use_cases.record_events import record_events
 
 from tests.backend.models.examples import a_summary
 from tests.lifecycle.world import World

@@ -9,6 +9,16 @@ from datetime import datetime
 EARLIER_CHECKPOINTS = 2
 
 
+def attempt_prefix(job_id: str, attempt: int) -> str:
+    """Where an attempt may write, and nowhere else."""
+    return f"jobs/{job_id}/attempts/{attempt}/"
+
+
+def checkpoint_prefix(job_id: str, attempt: int, path: str) -> str:
+    """Where the files of a checkpoint are. path: as the trainer announced it."""
+    return f"{attempt_prefix(job_id, attempt)}{path}/"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFile:
     name: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from chalicelib.domain.cost import RESERVE_SECONDS, reserve_usd
+from chalicelib.domain.cost import RESERVE_SECONDS, least_cap_usd, reserve_usd
 from chalicelib.domain.progress import Money, Progress
 from chalicelib.domain.track_record import FinishedJob
 
@@ -68,3 +68,10 @@ def reserve(record: Iterable[FinishedJob], base_model_id: str, gpu_type: str) ->
         return Reserve(RESERVE_SECONDS, 0)
     upper = known[math.ceil(_SHARE * len(known)) - 1]
     return Reserve(max(FLOOR_SECONDS, math.ceil(upper * _MARGIN) + _ON_TOP_SECONDS), len(known))
+
+
+def least_usd(
+    record: Iterable[FinishedJob], base_model_id: str, gpu_type: str, usd_per_hour: Decimal
+) -> Decimal:
+    """What must be left of a cap before a pod is rented: its start-up and the reserve of such jobs."""
+    return least_cap_usd(usd_per_hour, reserve(record, base_model_id, gpu_type).seconds)

@@ -11,7 +11,7 @@ from typing import Any
 from chalicelib.domain import base_models, presets
 from chalicelib.domain.errors import ValidationFailed
 from chalicelib.domain.job import Job
-from chalicelib.domain.pause import paused_seconds
+from chalicelib.domain.pause import active_seconds
 
 FEWEST, MOST = 2, 4
 _HUNDREDTH = 0.01
@@ -168,4 +168,4 @@ def _seconds_to(job: Job, at: Any) -> int | None:
         return None
     until = datetime.fromisoformat(str(at).replace("Z", "+00:00"))
     before = [pause for pause in job.pauses if pause.paused_at is not None and pause.paused_at < until]
-    return max(0, round((until - job.started_at).total_seconds() - paused_seconds(before, until)))
+    return round(active_seconds(job.started_at, before, until))

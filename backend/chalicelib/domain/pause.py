@@ -36,3 +36,8 @@ def paused_seconds(pauses: Sequence[Pause], until: datetime) -> float:
 def kept_until(pause: Pause, kept_days: int) -> datetime | None:
     """When its checkpoint goes and the job can no longer be resumed; None while it is still pausing."""
     return None if pause.paused_at is None else pause.paused_at + timedelta(days=kept_days)
+
+
+def active_seconds(started_at: datetime, pauses: Sequence[Pause], until: datetime) -> float:
+    """Since the first start, without the time it was paused."""
+    return max(0.0, (until - started_at).total_seconds() - paused_seconds(pauses, until))

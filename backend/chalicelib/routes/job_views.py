@@ -12,6 +12,7 @@ from typing import Any
 from chalice import Blueprint  # type: ignore[attr-defined]
 
 from chalicelib import bootstrap, views
+from chalicelib.domain.checkpoint import checkpoint_prefix
 from chalicelib.domain.errors import NotFound, ValidationFailed
 from chalicelib.domain.job import Job
 from chalicelib.domain.metrics import columns, merge, thin
@@ -20,7 +21,6 @@ from chalicelib.routes.http import Call, endpoint
 from chalicelib.routes.job_bodies import EventsQuery, LiveQuery, MetricsQuery
 from chalicelib.use_cases.again import change_progress, the_job
 from chalicelib.use_cases.issue_urls import EXPIRES_IN_SECONDS
-from chalicelib.use_cases.record_events import attempt_prefix
 
 bp = Blueprint(__name__)
 
@@ -178,7 +178,7 @@ def post_checkpoint_download(call: Call) -> dict[str, Any]:
     checkpoint = job.checkpoint
     if checkpoint is None or str(checkpoint.step) != call.path["step"]:
         raise NotFound("The job keeps no checkpoint of this step.")
-    prefix = f"{attempt_prefix(job.id, checkpoint.attempt)}{checkpoint.path}/"
+    prefix = checkpoint_prefix(job.id, checkpoint.attempt, checkpoint.path)
     return {
         "step": checkpoint.step,
         "files": [

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain import base_models
+from chalicelib.domain.checkpoint import attempt_prefix
 from chalicelib.domain.errors import ArtifactsIncomplete, NotFound
 from chalicelib.domain.job import Job
 from chalicelib.domain.model import BaseModelRef, Model, ModelFile, SourceDataset
@@ -30,7 +31,7 @@ def model_id_of(job_id: str) -> str:
 
 
 def artifact_key(job_id: str, attempt: int, name: str) -> str:
-    return f"jobs/{job_id}/attempts/{attempt}/artifacts/{name}"
+    return f"{attempt_prefix(job_id, attempt)}artifacts/{name}"
 
 
 def collect_artifacts(

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from chalicelib.domain import pausing
 from chalicelib.domain.job import Job, JobStatus
+from chalicelib.domain.organisation import DOCUMENT
 from chalicelib.domain.pause import KEPT_DAYS
 from chalicelib.ports import Files, JobStore, ProgressStore, SettingsStore
 from chalicelib.use_cases.again import change_job
@@ -16,7 +17,7 @@ from chalicelib.use_cases.tidy_checkpoints import tidy_checkpoints
 
 def kept_days(documents: SettingsStore) -> int:
     """How long the checkpoint of a paused job is kept: a setting of the organisation."""
-    organisation = documents.get("organisation") or {}
+    organisation = documents.get(DOCUMENT) or {}
     return int(organisation.get("pause_kept_days", KEPT_DAYS))
 
 

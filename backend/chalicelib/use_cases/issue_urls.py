@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chalicelib.domain.checkpoint import attempt_prefix, checkpoint_prefix
 from chalicelib.domain.errors import ValidationFailed
 from chalicelib.domain.job import Job
 from chalicelib.ports import Files, JobStore, ProgressStore
 from chalicelib.use_cases.again import the_job
 from chalicelib.use_cases.greet_agent import current_row
-from chalicelib.use_cases.record_events import attempt_prefix
 
 EXPIRES_IN_SECONDS = 900
 
@@ -60,5 +60,5 @@ def _key(job: Job, name: str) -> str:
     for checkpoint in offered:
         at_step = not folder or folder == [f"step-{checkpoint.step:06d}"]
         if at_step and file in {stored.name for stored in checkpoint.files}:
-            return f"{attempt_prefix(job.id, checkpoint.attempt)}{checkpoint.path}/{file}"
+            return checkpoint_prefix(job.id, checkpoint.attempt, checkpoint.path) + file
     raise ValidationFailed({"downloads": [f"The job has no checkpoint file {'/'.join([*folder, file])}."]})

@@ -18,7 +18,6 @@ from chalicelib.domain import closing
 from chalicelib.domain import job as transitions
 from chalicelib.domain.attempt import Attempt, AttemptStatus
 from chalicelib.domain.candidates import candidates, listed_usd
-from chalicelib.domain.cost import least_cap_usd
 from chalicelib.domain.errors import (
     HardCapReached,
     JobAlreadyEnding,
@@ -140,8 +139,8 @@ def _affordable(job: Job, candidate: Candidate, desk: Desk, landlord: Landlord) 
         return
     spent = attempts_of.total_usd(desk.attempts.of_job(job.id), desk.clock())
     rate = listed_usd(candidate, job.configuration.gpu.count, landlord.offers)
-    kept = closing.reserve(landlord.record, job.configuration.base_model_id, candidate.gpu_id)
-    if spent >= job.spend_cap_usd or job.spend_cap_usd - spent < least_cap_usd(rate, kept.seconds):
+    least = closing.least_usd(landlord.record, job.configuration.base_model_id, candidate.gpu_id, rate)
+    if spent >= job.spend_cap_usd or job.spend_cap_usd - spent < least:
         raise HardCapReached(
             f"${job.spend_cap_usd - spent:.2f} left of the spend cap does not pay for another GPU."
         )

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.domain import job as transitions
-from chalicelib.domain.checkpoint import Checkpoint, StoredFile
+from chalicelib.domain.checkpoint import Checkpoint, StoredFile, checkpoint_prefix
 from chalicelib.domain.errors import AppError, StaleAttempt, StorageUnavailable
 from chalicelib.domain.job import ACTIVE, Job, Stage
 from chalicelib.domain.metrics import PointBlock
@@ -43,11 +43,6 @@ class Inbox:
 
 # So near to the cap the price is looked at with every batch: a rise must not go unseen for a minute.
 _NEAR_CAP_SECONDS = 300
-
-
-def attempt_prefix(job_id: str, attempt: int) -> str:
-    """Where an attempt may write, and nowhere else."""
-    return f"jobs/{job_id}/attempts/{attempt}/"
 
 
 def record_events(
@@ -126,7 +121,7 @@ def _carry_over(job_id: str, folded: Folded, inbox: Inbox, now: datetime) -> Non
 
 def _missing(job_id: str, attempt: int, checkpoint: Checkpointed, files: Files) -> str | None:
     """What is wrong with the stored files; None when all are there as announced."""
-    prefix = f"{attempt_prefix(job_id, attempt)}{checkpoint.path}/"
+    prefix = checkpoint_prefix(job_id, attempt, checkpoint.path)
     for file in checkpoint.files:
         stored = files.head(prefix + str(file["name"]))
         if stored is None:

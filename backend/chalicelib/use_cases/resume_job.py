@@ -9,9 +9,8 @@ from decimal import Decimal
 
 from chalicelib.domain import closing, pausing
 from chalicelib.domain.attempt import total_usd
-from chalicelib.domain.checkpoint import Checkpoint
+from chalicelib.domain.checkpoint import Checkpoint, checkpoint_prefix
 from chalicelib.domain.configure import configure
-from chalicelib.domain.cost import least_cap_usd
 from chalicelib.domain.errors import NotAllowed, ValidationFailed, WrongStatus
 from chalicelib.domain.estimate import Estimate
 from chalicelib.domain.identity import User
@@ -33,7 +32,6 @@ from chalicelib.use_cases.edit_job import as_request
 from chalicelib.use_cases.estimate_job import EstimateRequest, estimate_job
 from chalicelib.use_cases.expire_pauses import kept_days
 from chalicelib.use_cases.read_track_record import read_track_record
-from chalicelib.use_cases.record_events import attempt_prefix
 from chalicelib.use_cases.refresh_catalog import current_cards
 from chalicelib.use_cases.reserve_budget import reserve_budget
 from chalicelib.use_cases.say import say
@@ -113,7 +111,7 @@ def _check_checkpoints(job: Job, files: Files) -> None:
 
 
 def _is_whole(job_id: str, checkpoint: Checkpoint, files: Files) -> bool:
-    prefix = f"{attempt_prefix(job_id, checkpoint.attempt)}{checkpoint.path}/"
+    prefix = checkpoint_prefix(job_id, checkpoint.attempt, checkpoint.path)
     heads = [(file, files.head(prefix + file.name)) for file in checkpoint.files]
     return all(head is not None and int(head["size_bytes"]) == file.size_bytes for file, head in heads)
 
@@ -125,8 +123,8 @@ def _check_start(job: Job, cap: Decimal | None, estimate: Estimate, counter: Cou
         return
     spent = total_usd(counter.attempts.of_job(job.id), now)
     record = read_track_record(jobs=counter.jobs, documents=counter.documents, now=now)
-    kept = closing.reserve(record, job.configuration.base_model_id, job.configuration.gpu.type)
-    least = spent + least_cap_usd(estimate.hourly_rate_usd, kept.seconds)
+    had = job.configuration
+    least = spent + closing.least_usd(record, had.base_model_id, had.gpu.type, estimate.hourly_rate_usd)
     if cap < least:
         sentence = (
             f"${spent:.2f} is spent, and at ${estimate.hourly_rate_usd}/h the cap must be at least ${least:.2f} to go "

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from chalicelib.domain import closing
 from chalicelib.domain import job as transitions
-from chalicelib.domain.cost import least_cap_usd
 from chalicelib.domain.errors import BudgetExceeded, NotAllowed, ValidationFailed, WrongStatus
 from chalicelib.domain.identity import Role, User
 from chalicelib.domain.job import Job
@@ -88,8 +87,7 @@ def start_job(
         raise ValidationFailed({"start": [blocker.message for blocker in estimate.blockers]})
     record = read_track_record(jobs=jobs, documents=documents, now=now)
     wanted = job.configuration
-    kept = closing.reserve(record, wanted.base_model_id, wanted.gpu.type)
-    least = least_cap_usd(estimate.hourly_rate_usd, kept.seconds)
+    least = closing.least_usd(record, wanted.base_model_id, wanted.gpu.type, estimate.hourly_rate_usd)
     if job.spend_cap_usd is not None and job.spend_cap_usd < least:
         sentence = f"At ${estimate.hourly_rate_usd}/h the cap must be at least ${least}: it pays start-up and saving."
         raise ValidationFailed({"spend_cap_usd": [sentence]})

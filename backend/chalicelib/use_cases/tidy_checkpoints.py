@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from chalicelib.domain.checkpoint import checkpoint_prefix
 from chalicelib.domain.job import Job
 from chalicelib.ports import Files
 
@@ -14,7 +15,7 @@ def drop_replaced(before: Job, after: Job, files: Files) -> int:
     """Of what `before` kept, removes what `after` no longer does. Number of files."""
     kept = {(each.attempt, each.path) for each in after.kept_checkpoints}
     gone = [each for each in before.kept_checkpoints if (each.attempt, each.path) not in kept]
-    return sum(files.delete_prefix(_prefix(after.id, each.attempt, each.path)) for each in gone)
+    return sum(files.delete_prefix(checkpoint_prefix(after.id, each.attempt, each.path)) for each in gone)
 
 
 def tidy_checkpoints(job: Job, files: Files) -> int:
@@ -26,8 +27,4 @@ def tidy_checkpoints(job: Job, files: Files) -> int:
         for each in files.list(f"jobs/{job.id}/attempts/")
         if (match := _CHECKPOINT.match(str(each["key"])))
     }
-    return sum(files.delete_prefix(_prefix(job.id, *each)) for each in sorted(found - kept))
-
-
-def _prefix(job_id: str, attempt: int, path: str) -> str:
-    return f"jobs/{job_id}/attempts/{attempt}/{path}/"
+    return sum(files.delete_prefix(checkpoint_prefix(job.id, *each)) for each in sorted(found - kept))

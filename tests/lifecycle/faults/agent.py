@@ -8,11 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from chalicelib.domain.checkpoint import attempt_prefix
 from chalicelib.domain.errors import AppError, StaleAttempt
 from chalicelib.domain.gpu import Pod
 from chalicelib.use_cases.greet_agent import greet_agent
 from chalicelib.use_cases.issue_urls import issue_urls
-from chalicelib.use_cases.record_events import attempt_prefix, record_events
+from chalicelib.use_cases.record_events import record_events
 
 from tests.backend.models.examples import a_summary
 from tests.lifecycle.faults.effects import upload, webhook

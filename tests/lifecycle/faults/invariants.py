@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.checkpoint import checkpoint_prefix
 from chalicelib.domain.job import ACTIVE, JobStatus
-from chalicelib.use_cases.record_events import attempt_prefix
 
 from tests.lifecycle.faults import at_rest
 from tests.lifecycle.faults.at_rest import attempts_of
@@ -70,7 +70,7 @@ def _checkpoint(play: Play) -> Iterator[str]:
         if now is None or (before is not None and (now.attempt, now.step) < (before.attempt, before.step)):
             yield f"{job_id}: the pointer moved from {before} back to {now}"
             continue
-        folder = f"{attempt_prefix(job_id, now.attempt)}{now.path}/"
+        folder = checkpoint_prefix(job_id, now.attempt, now.path)
         missing = [file.name for file in now.files if folder + file.name not in play.world.files.objects]
         if missing:
             yield f"{job_id}: the pointer names {missing} of step {now.step}, which are not in storage"

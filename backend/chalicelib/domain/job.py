@@ -146,6 +146,11 @@ class Job:
         return self.status in FINAL
 
     @property
+    def is_at_rest(self) -> bool:
+        """Ended or paused, and no pod of it is billed."""
+        return (self.is_final or self.status is JobStatus.PAUSED) and not self.cleanup_pending
+
+    @property
     def end_sentence(self) -> str:
         return "" if self.end_reason is None else end_reasons.sentence(self.end_reason, self.end_detail)
 

@@ -111,7 +111,7 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
 def _lost_in(job: Job, desk: Desk) -> frozenset[str]:
     """Data centres where pods of this job were lost. A network volume would pin the job to its own."""
     attempts = desk.attempts.of_job(job.id) if job.recoveries else ()
-    return frozenset(each.data_center_id for each in attempts if each.end == "lost" and each.data_center_id)
+    return frozenset(each.data_center_id for each in attempts if each.end == LOST and each.data_center_id)
 
 
 def _wanted(job: Job, run: int) -> Job:

@@ -15,7 +15,7 @@ from chalicelib.domain.attempt import AttemptStatus, finish, total_usd
 from chalicelib.domain.closing import closing_seconds
 from chalicelib.domain.end_reasons import EndReason
 from chalicelib.domain.errors import StorageUnavailable
-from chalicelib.domain.job import ACTIVE, FINAL, Job, JobStatus
+from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.queue import release
 from chalicelib.domain.termination import Termination
@@ -88,7 +88,7 @@ def settle_job(
         job, decided = again(lambda: _settle(job_id, run, books, timings, now))
     post_costs(job, books.attempts.of_job(job.id), costs=books.costs, now=now)
     job = _correct_cost(job, books, now)
-    if (job.is_final or job.status is JobStatus.PAUSED) and not job.cleanup_pending:
+    if job.is_at_rest:
         release_budget(job, budgets=books.budgets, now=now)
     _close_row(job, books)
     _tidy(job, books)
@@ -214,7 +214,7 @@ def _close_row(job: Job, books: Books) -> None:
 
 def _tidy(job: Job, books: Books) -> None:
     """No pod is left that could store another checkpoint. Storage that does not answer costs the job nothing."""
-    if job.status in {*FINAL, JobStatus.PAUSED} and not job.cleanup_pending:
+    if job.is_at_rest:
         with suppress(StorageUnavailable):
             tidy_checkpoints(job, books.files)
 

@@ -225,8 +225,7 @@ def _may_be_on_its_way(job: Job, broom: Broom) -> bool:
 
 def _settle_again(job: Job, broom: Broom) -> None:
     """A settlement that wrote the end and then died, again and again: nobody was told, and the row is still open."""
-    over = job.is_final or job.status is JobStatus.PAUSED
-    if not over or job.cleanup_pending or broom.now - job.changed_at < _GRACE:
+    if not job.is_at_rest or broom.now - job.changed_at < _GRACE:
         return
     row = broom.progress.get(job.id)
     if row is not None and row.run == job.run and row.fence != "":

@@ -72,6 +72,7 @@ def test_a_run_on_an_empty_disk_shows_that_it_repeats_what_was_reported(
     command_at(plane, "cancel", 8)
     start(checkpoint={"every_steps": 5, "every_seconds": 3600})
     assert plane.checkpoint is not None
+    last = plane.checkpoint["step"]
     reported = {
         event["step"]: event["training_loss"]
         for event in plane.of_type("metrics")
@@ -80,9 +81,10 @@ def test_a_run_on_an_empty_disk_shows_that_it_repeats_what_was_reported(
     plane.before_reply, plane.command, plane.next_sequence = None, "continue", 0
     start("elsewhere/work", attempt=2)
     evidence = plane.of_type("resume_evidence")[0]
-    assert evidence["resumed_from_step"] == plane.of_type("checkpoint")[0]["step"] == 5
+    # How far training came before it heard the command is the machine's affair: five steps, ten, or more.
+    assert evidence["resumed_from_step"] == last > 0
     assert {step["step"]: step["before"] for step in evidence["steps"]} == {
-        step: loss for step, loss in reported.items() if step > 5
+        step: loss for step, loss in reported.items() if step > last
     }
     assert all(step["before"] == step["after"] for step in evidence["steps"])
 

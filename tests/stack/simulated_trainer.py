@@ -121,7 +121,7 @@ class Simulation:
                 time.sleep(self.script.step)
                 self.digest, self.step = following(self.digest, self.step + 1), self.step + 1
                 loss = loss_at(self.step)
-                self.say("metrics", step=self.step, epoch=self.step / self.script.steps, training_loss=loss)
+                self.say("metrics", **self.point(loss))
                 before = hello.reported_losses.get(self.step)
                 if resumed and before is not None and len(compared) < RECHECKED_STEPS:
                     compared.append({"step": float(self.step), "before": before, "after": loss})
@@ -135,6 +135,20 @@ class Simulation:
             self.say("resume_evidence", resumed_from_step=resumed, steps=compared)
         self.completed("training")
         return "completed"
+
+    def point(self, loss: float) -> dict[str, Any]:
+        """A step's values; the validation loss comes as often as checkpoints do."""
+        share = self.step / self.script.steps
+        validation = {"validation_loss": round(loss * 1.06, 6)} if self.step % self.script.every == 0 else {}
+        return {
+            "step": self.step,
+            "epoch": share,
+            "training_loss": loss,
+            "learning_rate": 0.001 * (1 + math.cos(math.pi * share)) / 2,
+            "grad_norm": round(loss / 3, 6),
+            "tokens_per_second": 100 / max(self.script.step, 0.01),
+            **validation,
+        }
 
     def hand_over(self, ended_by: str) -> None:
         self.active("finalization")

@@ -3,65 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.frontend import flows
 from tests.frontend.test_pages import accessibility_findings, settle
+from tests.stack.conftest import Opener, look
 from tests.stack.world import World, example_rows
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.slow]
 
 TRAINS_MS = 400_000
-SCREENS = os.environ.get("LORA_PIPELINE_SCREENS")
-
-Opener = Callable[..., Page]
-
-
-@pytest.fixture
-def complaints() -> Iterator[list[str]]:
-    """What any page said on the console; must stay empty."""
-    said: list[str] = []
-    yield said
-    assert said == []
-
-
-@pytest.fixture
-def open_browser(browser: Browser, complaints: list[str]) -> Iterator[Opener]:
-    """A fresh person at a fresh browser: `open_browser(scheme="dark", width=390)`."""
-    contexts: list[BrowserContext] = []
-
-    def opened(scheme: Any = "light", width: int = 1440) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            reduced_motion="reduce",
-            locale="en-US",
-            accept_downloads=True,
-        )
-        contexts.append(context)
-        context.set_default_timeout(30_000)
-        page = context.new_page()
-        page.on(
-            "console",
-            lambda message: (
-                complaints.append(f"{message.type}: {message.text} {message.location}")
-                if message.type in {"error", "warning"}
-                else None
-            ),
-        )
-        page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
 
 
 def _configure(page: Page, origin: str, dataset_id: str, name: str, epochs: int) -> str:
@@ -71,12 +26,6 @@ def _configure(page: Page, origin: str, dataset_id: str, name: str, epochs: int)
     flows.set_parameter(page, "epochs", epochs)
     page.get_by_label("Job name").fill(name)
     return flows.review_and_start(page)
-
-
-def _look(page: Page, name: str) -> None:
-    """A screenshot for a person's eyes, where somebody asked for them."""
-    if SCREENS:
-        page.screenshot(path=f"{SCREENS}/{name}.png", full_page=True)
 
 
 def test_sign_in_upload_train_watch_cancel_another_and_download(
@@ -91,7 +40,7 @@ def test_sign_in_upload_train_watch_cancel_another_and_download(
     rows.write_bytes(example_rows())
     dataset_id = flows.upload_dataset(page, origin, rows)
     expect(page.get_by_text("Ready for Training")).to_be_visible()
-    _look(page, "dataset")
+    look(page, "dataset")
 
     first = _configure(page, origin, dataset_id, "Watched in the browser", 12)
     page.wait_for_selector("#job-badge")
@@ -104,24 +53,24 @@ def test_sign_in_upload_train_watch_cancel_another_and_download(
     # A machine that trains faster than the page asks shows the end at once.
     if done != total:
         expect(steps).not_to_have_text(seen, timeout=TRAINS_MS)
-    _look(page, "training")
+    look(page, "training")
 
     second_page = open_browser(scheme="dark", width=390)
     flows.sign_in(second_page, origin, outputs["owner_email"], outputs["owner_password"])
     second = _configure(second_page, origin, dataset_id, "Cancelled in the browser", 20)
     flows.cancel_job(second_page, notes="picked the wrong file")
     flows.wait_for_badge(second_page, "Cancelled", timeout_ms=90_000)
-    _look(second_page, "cancelled-dark-390")
+    look(second_page, "cancelled-dark-390")
     assert world.api.job(second)["cancellation"]["notes"] == "picked the wrong file"
 
     flows.wait_for_badge(page, "Completed", timeout_ms=TRAINS_MS)
-    _look(page, "completed")
+    look(page, "completed")
     model_id = world.api.job(first)["model_id"]
     download = flows.download_model(page, origin, model_id, "adapter_model.safetensors")
     body = Path(download.path()).read_bytes()
     files = {file["name"]: file for file in world.api.get(f"/models/{model_id}")["files"]}
     assert hashlib.sha256(body).hexdigest() == files["adapter_model.safetensors"]["sha256"]
-    _look(page, "model")
+    look(page, "model")
 
     for scheme in ("light", "dark"):
         looker = open_browser(scheme=scheme)
@@ -140,4 +89,4 @@ def test_sign_in_upload_train_watch_cancel_another_and_download(
             looker.goto(origin + path)
             settle(looker)
             assert accessibility_findings(looker) == [], f"{path} in {scheme}"
-            _look(looker, f"{path.strip('/').replace('/', '-').replace('?', '-')}-{scheme}")
+            look(looker, f"{path.strip('/').replace('/', '-').replace('?', '-')}-{scheme}")

@@ -1,3 +1,4 @@
+import { returnFocus } from '../shared/dialog.js';
 import { html, icon, nothing, render } from '../shared/view.js';
 
 let host = null;
@@ -26,6 +27,7 @@ function onKey(event) {
  * @param {{x: number, y: number}} [at]
  */
 export function openMenu(opener, items, at) {
+  const before = document.activeElement;
   host?.remove();
   host = document.createElement('div');
   host.className = 'menu';
@@ -33,7 +35,7 @@ export function openMenu(opener, items, at) {
   host.setAttribute('role', 'menu');
   host.addEventListener('keydown', onKey);
   host.addEventListener('toggle', (event) => {
-    if (event.newState === 'closed') opener.focus();
+    if (event.newState === 'closed') returnFocus(event.currentTarget, opener, before);
   });
   document.body.append(host);
   const menu = host;

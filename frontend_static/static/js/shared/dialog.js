@@ -1,4 +1,16 @@
 /**
+ * Gives the focus back to where it was. The event that tells of a closing may come late: whoever went on by then is left alone.
+ * @param {HTMLElement} closed
+ * @param {Element|null} opener
+ * @param {Element|null} [before] where the browser itself puts the focus
+ */
+export function returnFocus(closed, opener, before = opener) {
+  const now = document.activeElement;
+  const isLost = now === null || now === document.body || now === before || closed.contains(now);
+  if (isLost && opener instanceof HTMLElement && opener.isConnected) opener.focus();
+}
+
+/**
  * Opens a native modal dialog and gives focus back to where it was when it closes.
  * Escape counts as leaving; clicks outside do nothing, so nothing typed is lost by a stray click.
  * @param {HTMLDialogElement} dialog
@@ -9,7 +21,7 @@ export function openDialog(dialog, onClose) {
   dialog.addEventListener(
     'close',
     () => {
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+      returnFocus(dialog, opener);
       onClose?.();
     },
     { once: true },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -162,3 +163,29 @@ def test_the_graph_is_saved_as_a_large_png(site: Site, open_page: Opener) -> Non
     assert started.value.suggested_filename.startswith(
         "Elena-Morales-Financial-Balanced-2026-11-22-loss-curve-"
     )
+
+
+def test_the_other_metrics_have_curves_under_one_cursor(site: Site, open_page: Opener) -> None:
+    page, job_id = open_running(site, open_page, "metrics")
+    card = page.get_by_role("region", name="Curves")
+    expect(card.get_by_role("img", name=re.compile("^Learning rate: 0.0002 at first"))).to_be_visible()
+    expect(card.locator(".curve")).to_have_count(5)
+    expect(card.locator("canvas").nth(4)).to_be_visible()
+    box = card.locator(".u-over").first.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
+    expect(card.locator("header")).to_contain_text(re.compile("Step 2[56][0-9]"))
+    site.world.advance(job_id, 60)
+    page.mouse.move(0, 0)
+    poll_now(page)
+    expect(card.get_by_role("img", name=re.compile("over 580 steps$"))).to_have_count(5)
+
+
+def test_a_metric_that_was_never_reported_has_no_curve(site: Site, open_page: Opener) -> None:
+    job_id = site.id_of("running")
+    columns = site.world.points[job_id]
+    columns["gpu_memory_gb"] = [None for _ in columns["step"]]
+    page, _ = open_running(site, open_page, "metrics")
+    expect(page.locator(".curve")).to_have_count(4)
+    page.get_by_role("tab", name="Overview").click()
+    expect(page.get_by_role("group", name="Loss chart").locator("canvas")).to_be_visible()

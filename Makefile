@@ -1,7 +1,7 @@
 # LoRA Pipeline. A fresh machine needs python3.11 and make; everything else is installed into this folder.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo run stop site package bench clean
+.PHONY: help setup check test demo run stop site package bench screens clean
 
 BASE_PYTHON ?= python3.11
 PYTHON := .venv/bin/python
@@ -65,6 +65,9 @@ package: .venv/.installed ## build/package: what CloudFormation deploys
 bench: setup site package ## each benchmark in turn; BENCH_ARGS=--quick for a quick look
 	@failed=; for benchmark in benchmarks/*.py; do $(PYTHON) $$benchmark $(BENCH_ARGS) || failed="$$failed $$benchmark"; done; \
 	test -z "$$failed" || { echo "Goals not met, or not measured:$$failed" >&2; exit 1; }
+
+screens: setup ## the screenshots of docs/screens, from the fixture workspace
+	$(PYTHON) -m tests.frontend.screens
 
 clean: ## what was built; environments and .local stay
 	rm -rf build frontend_static/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -23,6 +23,7 @@ from tests.conftest import CHROMIUM, QUIET_FLAGS
 from tests.frontend.conftest import TOKEN, Site
 from tests.frontend.fixture_server import fill, fixture_site
 from tests.frontend.fixture_world import World
+from tests.frontend.test_compare import small
 from tests.frontend.test_pages import addresses, settle
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screens"
@@ -97,7 +98,10 @@ def take(folder: Path, only: set[str]) -> int:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET_FLAGS)
         with fixture_site(world, dist) as origin:
             encoder = browser.new_page()
-            pages = addresses(Site(world, origin))
+            site = Site(world, origin)
+            pages = addresses(site)
+            several = (site.id_of("running"), small(site), site.id_of("failed"))
+            pages["comparison"] = f"/training-jobs/compare?ids={','.join(several)}"
             for scheme in SCHEMES:
                 for width in WIDTHS:
                     page = _open(browser, scheme, width, world.now)

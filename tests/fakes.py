@@ -12,6 +12,7 @@ from chalicelib.domain.job import Job
 from chalicelib.domain.metrics import PointBlock
 from chalicelib.domain.progress import LogEvent, Progress
 from chalicelib.domain.queue import Slots, queue_key
+from chalicelib.domain.rollups import RollUp
 
 from tests.fakes_listed import FakeListed, check, raised
 from tests.fakes_records import (
@@ -110,6 +111,7 @@ class FakeProgress:
         self.rows: dict[str, Progress] = {}
         self.log: dict[str, dict[int, LogEvent]] = {}
         self.points: dict[str, dict[int, PointBlock]] = {}
+        self.rolled: dict[str, dict[tuple[int, int], RollUp]] = {}
 
     def get(self, job_id: str) -> Progress | None:
         return self.rows.get(job_id)
@@ -121,6 +123,7 @@ class FakeProgress:
         expected: Progress | None,
         events: Sequence[LogEvent] = (),
         block: PointBlock | None = None,
+        rollups: Sequence[RollUp] = (),
     ) -> Progress:
         check(self.rows.get(after.job_id), expected)
         saved: Progress = raised(after, expected)
@@ -129,20 +132,31 @@ class FakeProgress:
             self.log.setdefault(after.job_id, {})[event.number] = event
         if block is not None:
             self.points.setdefault(after.job_id, {})[block.revision] = block
+        for rollup in rollups:
+            self.rolled.setdefault(after.job_id, {})[rollup.level, rollup.revision] = rollup
         return saved
 
     def events(self, job_id: str, after: int = -1, limit: int | None = None) -> Sequence[LogEvent]:
         log = self.log.get(job_id, {})
         return [log[number] for number in sorted(log) if number > after][:limit]
 
-    def blocks(self, job_id: str, after_revision: int = 0) -> Sequence[PointBlock]:
+    def blocks(
+        self, job_id: str, after_revision: int = 0, up_to_revision: int | None = None
+    ) -> Sequence[PointBlock]:
         points = self.points.get(job_id, {})
-        return [points[revision] for revision in sorted(points) if revision > after_revision]
+        last = max(points, default=0) if up_to_revision is None else up_to_revision
+        return [points[revision] for revision in sorted(points) if after_revision < revision <= last]
+
+    def rollups(self, job_id: str, level: int, after: int, up_to: int) -> Sequence[RollUp]:
+        known = self.rolled.get(job_id, {})
+        wanted = sorted(key for key in known if key[0] == level and after < key[1] <= up_to)
+        return [known[key] for key in wanted]
 
     def delete(self, job_id: str) -> None:
         self.rows.pop(job_id, None)
         self.log.pop(job_id, None)
         self.points.pop(job_id, None)
+        self.rolled.pop(job_id, None)
 
 
 class FakeAttempts:

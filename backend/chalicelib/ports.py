@@ -20,6 +20,7 @@ from chalicelib.domain.model import Model
 from chalicelib.domain.notification import Notification
 from chalicelib.domain.progress import LogEvent, Progress
 from chalicelib.domain.queue import Slots
+from chalicelib.domain.rollups import RollUp
 from chalicelib.domain.termination import Termination
 from chalicelib.ports_money import BudgetStore as BudgetStore
 from chalicelib.ports_money import CostStore as CostStore
@@ -69,15 +70,22 @@ class ProgressStore(Protocol):
         expected: Progress | None,
         events: Sequence[LogEvent] = (),
         block: PointBlock | None = None,
+        rollups: Sequence[RollUp] = (),
     ) -> Progress:
-        """Progress, its new log events and its new points: all or nothing, exactly once."""
+        """Progress, its new log events, its new points and the roll-ups they complete: all or nothing, exactly once."""
         ...
 
     def events(self, job_id: str, after: int = -1, limit: int | None = None) -> Sequence[LogEvent]:
         """Log events with a number above `after`, oldest first."""
         ...
 
-    def blocks(self, job_id: str, after_revision: int = 0) -> Sequence[PointBlock]: ...
+    def blocks(
+        self, job_id: str, after_revision: int = 0, up_to_revision: int | None = None
+    ) -> Sequence[PointBlock]:
+        """In order of revision."""
+
+    def rollups(self, job_id: str, level: int, after: int, up_to: int) -> Sequence[RollUp]:
+        """Those of a level that end behind revision `after` and up to `up_to`, in order."""
 
     def delete(self, job_id: str) -> None: ...
 

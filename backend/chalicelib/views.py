@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -187,20 +189,34 @@ def event_json(event: LogEvent) -> dict[str, Any]:
     }
 
 
+# Of the progress row: what no page shows. A watcher's own mark and the trainer's heartbeats change these alone.
+_UNSEEN = frozenset(
+    {"version", "watched_until", "token", "waiting_for", "deadlines", "last_event_at", "next_sequence"}
+    | {"fence", "processes", "gpu_low_since", "provisioning_since"}
+)
+
+
 def cursor_of(job: Job, row: Progress) -> str:
-    """Opaque to clients: job version, progress version, points revision, number of log lines."""
-    text = f"{job.version}:{row.version}:{row.revision}:{row.event_count}"
+    """Opaque to clients: job version, digest of what the row shows, points revision, number of log lines."""
+    shown = [getattr(row, each.name) for each in fields(row) if each.name not in _UNSEEN]
+    text = f"{job.version}:{zlib.crc32(repr(shown).encode())}:{row.revision}:{row.event_count}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read_cursor(cursor: str | None) -> tuple[int, int, int, int]:
-    """All zero (everything is new) for none and for one that cannot be read."""
-    if not cursor:
-        return (0, 0, 0, 0)
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a client knows: revision 0 and no events when it comes for the first time."""
+
+    revision: int = 0
+    events: int = 0
+
+
+def read_cursor(cursor: str | None) -> Seen:
+    """Everything is new for none and for one that cannot be read."""
     try:
-        padded = cursor + "=" * (-len(cursor) % 4)
+        padded = (cursor or "") + "=" * (-len(cursor or "") % 4)
         parts = base64.urlsafe_b64decode(padded.encode("ascii")).decode("ascii").split(":")
-        job, row, revision, events = (int(part) for part in parts)
+        _, _, revision, events = (int(part) for part in parts)
     except ValueError:
-        return (0, 0, 0, 0)
-    return (job, row, revision, events)
+        return Seen()
+    return Seen(revision, events)

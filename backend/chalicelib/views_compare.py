@@ -62,7 +62,7 @@ def _job(each: Compared, max_points: int, now: datetime) -> dict[str, Any]:
         "curves": {
             "columns": {name: [row.get(name) for row in kept] for name in _CURVES},
             "points": len(kept),
-            "total_points": len(each.rows),
+            "total_points": each.total_points,
         },
     }
 

@@ -100,4 +100,4 @@ def test_the_cancelled_example_gives_a_listed_reason() -> None:
 def test_a_cursor_of_the_examples_starts_over_or_is_read() -> None:
     """Cursors are opaque to clients; whatever an old page still holds must not break its poll."""
     for name in ("live", "live_unchanged", "metrics"):
-        assert len(views.read_cursor(_example(name)["data"]["cursor"])) == 4
+        assert views.read_cursor(_example(name)["data"]["cursor"]).revision >= 0

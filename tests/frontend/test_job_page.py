@@ -210,3 +210,12 @@ def test_a_hidden_tab_does_not_ask(site: Site, open_page: Opener) -> None:
     page.evaluate("Object.defineProperty(document, 'hidden', {value: false, configurable: true})")
     poll_now(page)
     wait_until(lambda: sum(r["path"].endswith("/live") for r in site.world.requests) == looks + 1, 10)
+
+
+def test_the_first_look_is_one_request_that_brings_everything(site: Site, open_page: Opener) -> None:
+    job_id = site.id_of("running")
+    page = open_page(f"/training-jobs/{job_id}")
+    expect(page.locator(".short li").first).to_be_visible()
+    expect(page.locator(".chart canvas")).to_be_visible()
+    asked = [each["path"] for each in site.world.requests if job_id in each["path"]]
+    assert asked == [f"/api/jobs/{job_id}/live"]

@@ -101,11 +101,11 @@ def test_a_batch_survives_a_storm_of_other_writers(world: World) -> None:
     save = world.progress.save
     storm = [True] * 9
 
-    def contested(after, *, expected, events=(), block=None):  # type: ignore[no-untyped-def]
+    def contested(after, *, expected, events=(), block=None, rollups=()):  # type: ignore[no-untyped-def]
         if storm:
             storm.pop()
             raise StaleWrite("someone was faster")
-        return save(after, expected=expected, events=events, block=block)
+        return save(after, expected=expected, events=events, block=block, rollups=rollups)
 
     world.progress.save = contested  # type: ignore[method-assign]
     trainer.stage("training", "active").train(1, 3)
@@ -119,11 +119,11 @@ def test_a_row_lost_after_the_job_was_written_is_made_good_by_the_same_batch(wor
     save = world.progress.save
     lost = [True]
 
-    def broken(after, *, expected, events=(), block=None):  # type: ignore[no-untyped-def]
+    def broken(after, *, expected, events=(), block=None, rollups=()):  # type: ignore[no-untyped-def]
         if lost and block is not None:
             lost.pop()
             raise ConnectionError("the process died here")
-        return save(after, expected=expected, events=events, block=block)
+        return save(after, expected=expected, events=events, block=block, rollups=rollups)
 
     world.progress.save = broken  # type: ignore[method-assign]
     batch = [

@@ -17,6 +17,10 @@ COLUMNS = (
     "cost_usd",
 )
 EXTRA = ("epoch", "perplexity", "gpu_memory_total_gb", "at")
+# Of these the extremes are kept when a curve is thinned.
+CURVES = ("training_loss", "validation_loss")
+# Shown with three or four digits and not charted; more would be a third of what a chart weighs.
+_ROUNDED = frozenset({"learning_rate", "grad_norm"})
 
 Row: TypeAlias = dict[str, Any]
 
@@ -39,29 +43,51 @@ def merge(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
     return [by_step[step] for step in sorted(by_step)]
 
 
+def base_validation_loss(rows: Iterable[Mapping[str, Any]]) -> float | None:
+    """That of the model before its first step."""
+    found = (row.get("validation_loss") for row in rows if row["step"] == 0)
+    return next((float(loss) for loss in found if loss is not None), None)
+
+
+def rounded(name: str, value: Any) -> Any:
+    """Six significant digits of a value that nobody charts; the losses stay as they came."""
+    return float(f"{value:.6g}") if name in _ROUNDED and value is not None else value
+
+
 def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Columnar, as charts take it: {step: [...], training_loss: [...], ...}."""
     return {
         "step": [row["step"] for row in rows],
-        **{name: [row.get(name) for row in rows] for name in COLUMNS},
+        **{name: [rounded(name, row.get(name)) for row in rows] for name in COLUMNS},
     }
 
 
-def thin(rows: Sequence[Row], max_points: int) -> list[Row]:
-    """At most about max_points rows: of each bucket the rows holding the least and the greatest training loss, every
-    row with a validation loss, and the first and last row. No value is made up."""
+def thin(rows: Sequence[Row], max_points: int, whole: int = 0) -> list[Row]:
+    """About max_points rows: both ends of each curve and, of each bucket between, the rows with its least and its
+    greatest value. Validations are few and all kept, unless they alone would fill half. whole: so many of the last
+    rows stay as they are. No value is made up."""
     if len(rows) <= max_points or max_points < 4:
         return list(rows)
-    buckets = max(1, max_points // 2)
+    if 0 < whole < max_points:
+        return [*thin(rows[:-whole], max_points - whole), *rows[-whole:]]
     keep = {0, len(rows) - 1}
-    keep.update(index for index, row in enumerate(rows) if row.get("validation_loss") is not None)
-    for bucket in range(buckets):
-        span = range(bucket * len(rows) // buckets, (bucket + 1) * len(rows) // buckets)
-        losses = [
-            (rows[index]["training_loss"], index)
-            for index in span
-            if rows[index].get("training_loss") is not None
-        ]
-        if losses:
-            keep.update({min(losses)[1], max(losses)[1]})
+    for name in CURVES:
+        known = [index for index, row in enumerate(rows) if row.get(name) is not None]
+        most = max_points if name == "training_loss" else max_points // 2
+        keep.update(known if len(known) <= most else _extremes(rows, name, known, max(1, most // 2)))
     return [rows[index] for index in sorted(keep)]
+
+
+def _extremes(rows: Sequence[Row], name: str, known: Sequence[int], buckets: int) -> set[int]:
+    """Of the known places those at both ends and those of the least and the greatest value of each bucket."""
+    keep = {known[0], known[-1]}
+    for bucket in range(buckets):
+        span = known[bucket * len(known) // buckets : (bucket + 1) * len(known) // buckets]
+        if span:
+            keep.update(
+                {
+                    min(span, key=lambda at: (rows[at][name], at)),
+                    max(span, key=lambda at: (rows[at][name], at)),
+                }
+            )
+    return keep

@@ -145,6 +145,9 @@ class Progress:
     # cursors
     revision: int = 0
     points: int = 0
+    # The furthest step with a training loss, and the revision that last gave one at or before it.
+    furthest_step: int = 0
+    corrected_revision: int = 0
     event_count: int = 0
     version: int = 0
 

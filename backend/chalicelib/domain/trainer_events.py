@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from chalicelib.domain import certificate
 from chalicelib.domain.errors import StaleAttempt
-from chalicelib.domain.metrics import COLUMNS, EXTRA, merge
+from chalicelib.domain.metrics import COLUMNS, EXTRA, base_validation_loss, merge
 from chalicelib.domain.progress import STAGE_REACHED, LogEvent, Progress, Reached, StageRecord, check_money
 from chalicelib.domain.watch import note_utilization
 
@@ -23,6 +23,7 @@ _PROCESSES_KEPT = 50
 MOST_SILENT_ENDS = 3
 # One write takes so many log lines; the rest of the batch is asked for again by `next_sequence`.
 _MOST_LINES = 80
+_SHOWN = (*COLUMNS, *EXTRA)
 _STAGE_ORDER = ("preprocessing", "model_loading", "training", "finalization")
 
 Event: TypeAlias = Mapping[str, Any]
@@ -130,21 +131,18 @@ def _note_points(folded: Folded) -> None:
     rows = merge(folded.rows)
     progress = folded.progress
     latest, previous = dict(progress.latest), dict(progress.previous)
-    for row in rows:
-        for name in (*COLUMNS, *EXTRA):
-            if row.get(name) is not None:
-                if name in latest:
-                    previous[name] = latest[name]
-                latest[name] = row[name]
+    for name in _SHOWN:
+        # From the end: two known values are all that counts of a batch.
+        known = (row[name] for row in reversed(rows) if row.get(name) is not None)
+        newest = next(known, None)
+        if newest is not None:
+            before = next(known, latest.get(name))
+            latest[name] = newest
+            previous |= {} if before is None else {name: before}
     last = rows[-1]
-    base = next(
-        (
-            row["validation_loss"]
-            for row in rows
-            if row["step"] == 0 and row.get("validation_loss") is not None
-        ),
-        None,
-    )
+    base = base_validation_loss(rows)
+    trained = [int(row["step"]) for row in rows if row.get("training_loss") is not None]
+    goes_back = bool(trained) and trained[0] <= progress.furthest_step
     marks = rows[-1:] if progress.pace else [rows[0], *rows[1:][-1:]]
     pace = [*progress.pace, *((round(_time(row["at"]).timestamp(), 2), int(row["step"])) for row in marks)]
     folded.progress = replace(
@@ -156,7 +154,9 @@ def _note_points(folded: Folded) -> None:
         pace=tuple(pace[-_PACE_MARKS:]),
         revision=progress.revision + 1,
         points=progress.points + len(rows),
-        base_validation_loss=progress.base_validation_loss if base is None else float(base),
+        furthest_step=max([progress.furthest_step, *trained]),
+        corrected_revision=progress.revision + 1 if goes_back else progress.corrected_revision,
+        base_validation_loss=progress.base_validation_loss if base is None else base,
     )
     folded.say(
         _time(last["at"]),

@@ -33,7 +33,12 @@ def get_comparison(call: Call) -> dict[str, Any]:
         wait = views_compare.poll_after_seconds(jobs)
         return {"cursor": cursor, "changed": False, "poll_after_seconds": wait}
     compared = compare_jobs(
-        jobs, rows, attempts=bootstrap.attempts(), progress=progress, models=bootstrap.models()
+        jobs,
+        rows,
+        attempts=bootstrap.attempts(),
+        progress=progress,
+        models=bootstrap.models(),
+        max_points=call.query.max_points,
     )
     return views_compare.comparison_json(compared, cursor, call.query.max_points, call.now)
 

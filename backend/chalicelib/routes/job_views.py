@@ -17,17 +17,19 @@ from chalicelib.domain.errors import NotFound, ValidationFailed
 from chalicelib.domain.job import Job
 from chalicelib.domain.metrics import columns, merge, thin
 from chalicelib.domain.progress import LogEvent, Progress
+from chalicelib.domain.rollups import Curve
 from chalicelib.routes.http import Call, endpoint
 from chalicelib.routes.job_bodies import EventsQuery, LiveQuery, MetricsQuery
 from chalicelib.use_cases.again import change_progress, the_job
 from chalicelib.use_cases.issue_urls import EXPIRES_IN_SECONDS
+from chalicelib.use_cases.read_curve import read_curve, read_new_points
 
 bp = Blueprint(__name__)
 
 TYPES = ("status", "metrics", "checkpoint", "warning", "error", "info")
 _WATCHED = timedelta(seconds=30)
-_CHART_POINTS = 4000
-_FIRST_EVENTS = 100
+_FIRST_EVENTS = 10
+_MOST_EVENTS = 100
 
 
 @endpoint(
@@ -47,14 +49,14 @@ def get_live(call: Call) -> dict[str, Any]:
     cursor = views.cursor_of(job, row)
     if call.query.cursor == cursor:
         return {"cursor": cursor, "changed": False, "poll_after_seconds": wait}
-    rows = _points(job.id, seen[2]) if row.revision > seen[2] else []
+    rows, reset = read_new_points(row, seen.revision, progress=bootstrap.progress())
     return {
         "cursor": cursor,
         "changed": True,
         "job": views.job_view(job, row, bootstrap.attempts().of_job(job.id), call.now),
-        "points": columns(thin(rows, _CHART_POINTS)),
-        "reset_points": seen[2] == 0,
-        "events": [views.event_json(event) for event in _newest_events(job.id, row, seen[3])],
+        "points": columns(rows),
+        "reset_points": reset,
+        "events": [views.event_json(event) for event in _newest_events(job.id, row, seen.events)],
         "poll_after_seconds": wait,
     }
 
@@ -70,14 +72,10 @@ def _note_watcher(row: Progress, now: datetime) -> Progress:
 
 
 def _newest_events(job_id: str, row: Progress, seen: int) -> Sequence[LogEvent]:
-    """Newest first; a first look gets the last hundred."""
-    after = max(seen - 1, row.event_count - _FIRST_EVENTS - 1)
+    """Newest first; a first look gets what the overview shows."""
+    most = _MOST_EVENTS if seen else _FIRST_EVENTS
+    after = max(seen - 1, row.event_count - most - 1)
     return list(reversed(bootstrap.progress().events(job_id, after=after)))
-
-
-def _points(job_id: str, after_revision: int) -> list[dict[str, Any]]:
-    blocks = bootstrap.progress().blocks(job_id, after_revision)
-    return merge(row for block in blocks for row in block.rows)
 
 
 @endpoint(
@@ -90,16 +88,25 @@ def _points(job_id: str, after_revision: int) -> list[dict[str, Any]]:
 def get_metrics(call: Call) -> dict[str, Any]:
     job = the_job(bootstrap.jobs(), call.path["job_id"])
     row = bootstrap.progress().get(job.id) or Progress(job.id)
-    rows = _points(job.id, views.read_cursor(call.query.cursor)[2])
-    kept = thin(rows, call.query.max_points)
+    curve = _curve(row, views.read_cursor(call.query.cursor).revision, call.query.max_points)
+    kept = thin(curve.rows, call.query.max_points)
     extra = {"at": [point.get("at") for point in kept]} if call.query.x == "time" else {}
     return {
         "columns": {**columns(kept), **extra},
         "cursor": views.cursor_of(job, row),
         "points": len(kept),
-        "total_points": len(rows),
-        "thinned": len(kept) < len(rows),
+        "total_points": curve.points,
+        "thinned": len(kept) < curve.points,
     }
+
+
+def _curve(row: Progress, after_revision: int, max_points: int) -> Curve:
+    """The whole curve, or of a cursor the points that came after it."""
+    if not after_revision:
+        return read_curve(row.job_id, row.revision, max_points, progress=bootstrap.progress())
+    blocks = bootstrap.progress().blocks(row.job_id, after_revision)
+    rows = merge(point for block in blocks for point in block.rows)
+    return Curve(rows, len(rows))
 
 
 @endpoint(

@@ -12,21 +12,24 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.domain.event_sequence import Spell, spells
 from chalicelib.domain.ids import is_id
 from chalicelib.domain.job import Job
-from chalicelib.domain.metrics import Row, merge
+from chalicelib.domain.metrics import Row
 from chalicelib.domain.model import Model
 from chalicelib.domain.progress import Progress
+from chalicelib.domain.rollups import Curve
 from chalicelib.ports import AttemptStore, JobStore, ModelStore, ProgressStore
+from chalicelib.use_cases.read_curve import read_curve
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """rows: every point of the curves, in step order."""
+    """rows: the points of the curves in step order, thinned where they are many; total_points: how many there are."""
 
     job: Job
     row: Progress
     attempts: Sequence[Attempt]
     model: Model | None
     rows: Sequence[Row]
+    total_points: int
     outcome: Outcome
 
 
@@ -49,20 +52,26 @@ def compare_jobs(
     attempts: AttemptStore,
     progress: ProgressStore,
     models: ModelStore,
+    max_points: int,
 ) -> list[Compared]:
     """rows: the progress rows of the jobs in their order, which the caller has read for its cursor."""
     return [
-        _compared(job, row, attempts.of_job(job.id), progress, models)
+        _compared(
+            job,
+            row,
+            attempts.of_job(job.id),
+            read_curve(job.id, row.revision, max_points, progress=progress),
+            models,
+        )
         for job, row in zip(found, rows, strict=True)
     ]
 
 
 def _compared(
-    job: Job, row: Progress, attempts: Sequence[Attempt], progress: ProgressStore, models: ModelStore
+    job: Job, row: Progress, attempts: Sequence[Attempt], curve: Curve, models: ModelStore
 ) -> Compared:
-    points = merge(point for block in progress.blocks(job.id) for point in block.rows)
     model = models.get(job.model_id) if job.model_id else None
-    return Compared(job, row, attempts, model, points, outcome(job, points))
+    return Compared(job, row, attempts, model, curve.rows, curve.points, outcome(job, curve.rows))
 
 
 def compare_sequences(

@@ -22,6 +22,7 @@ from chalicelib.use_cases.again import again, change_job, the_job
 from chalicelib.use_cases.check_spending import Warn
 from chalicelib.use_cases.evaluate_wait import evaluate_wait
 from chalicelib.use_cases.greet_agent import current_row, watched
+from chalicelib.use_cases.roll_up_points import roll_up_points
 from chalicelib.use_cases.tidy_checkpoints import drop_replaced
 
 
@@ -69,8 +70,13 @@ def record_events(
         # The stage first: if the row is lost after that, the same batch comes again and changes nothing.
         _carry_over(job_id, folded, inbox, now)
         found = _watch(job_id, folded, inbox, now)
+        block = _block(job_id, folded)
         row = inbox.progress.save(
-            folded.progress, expected=before, events=folded.log, block=_block(job_id, folded)
+            folded.progress,
+            expected=before,
+            events=folded.log,
+            block=block,
+            rollups=roll_up_points(block, progress=inbox.progress) if block else (),
         )
         # The pointer last: a pod that gives way to its successor at this very moment must not leave a checkpoint whose
         # steps are in no curve, for the successor goes on behind them. If the pointer is lost, the batch comes again.

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { colouredJson } from '../../../frontend_static/static/js/components/event_row.js';
 import { eventsCsv } from '../../../frontend_static/static/js/components/export_log_dialog.js';
 import { highlighted } from '../../../frontend_static/static/js/components/job_row.js';
+import { spentNow } from '../../../frontend_static/static/js/components/job_overview.js';
 import { markdown } from '../../../frontend_static/static/js/components/markdown.js';
 import { fileProblem, nameFromFile } from '../../../frontend_static/static/js/components/uploader.js';
 import { adapterWeights, rateAt } from '../../../frontend_static/static/js/pages/hyperparameters.js';
@@ -68,4 +69,13 @@ test('the guide counts adapter weights and follows the schedule', () => {
   assert.equal(rateAt(0, 0.1), 0);
   assert.equal(rateAt(0.1, 0.1), 1);
   assert.ok(Math.abs(rateAt(1, 0.1)) < 1e-12);
+});
+
+test('the cost of a rented GPU goes on between two answers, and stands still without one', () => {
+  const job = { cost: { accruing: true, spent_usd: '1.23', hourly_rate_usd: '2.49' } };
+  assert.equal(spentNow(job, 1_000, 1_000), '1.23');
+  assert.equal(spentNow(job, 1_000, 1_000 + 3_600_000), '3.72');
+  assert.equal(spentNow({ cost: { ...job.cost, spent_usd: '0.0123' } }, 1_000, 1_000 + 36_000), '0.0372');
+  assert.equal(spentNow(job, 0, 1e12), '1.23');
+  assert.equal(spentNow({ cost: { ...job.cost, accruing: false } }, 1_000, 1e12), '1.23');
 });

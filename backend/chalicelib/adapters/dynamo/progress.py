@@ -13,9 +13,16 @@ from chalicelib.adapters.dynamo import documents as d
 from chalicelib.adapters.dynamo.tables import EventItem, MetricsItem, ProgressItem
 from chalicelib.domain.metrics import PointBlock
 from chalicelib.domain.progress import LogEvent, Progress
+from chalicelib.domain.rollups import RollUp
 
 # DynamoDB takes at most 100 items in one transaction.
 _MOST_EVENTS = 90
+# Roll-ups lie beside the blocks, whose numbers are positive: below zero, each level in a range of its own.
+_LEVEL = 10**12
+
+
+def _key(level: int, revision: int) -> int:
+    return -(level * _LEVEL + revision)
 
 
 @d.translating
@@ -37,6 +44,7 @@ class DynamoProgress:
         expected: Progress | None,
         events: Sequence[LogEvent] = (),
         block: PointBlock | None = None,
+        rollups: Sequence[RollUp] = (),
     ) -> Progress:
         if len(events) > _MOST_EVENTS:
             raise ValueError(f"at most {_MOST_EVENTS} log events fit one write, not {len(events)}")
@@ -54,22 +62,38 @@ class DynamoProgress:
                         self._events(job_id=after.job_id, number=event.number, document=d.dump(event))
                     )
                 if block is not None:
-                    transaction.save(
-                        self._metrics(
-                            job_id=after.job_id, revision=block.revision, **d.columns(self._metrics, block)
-                        )
-                    )
+                    self._put(transaction, block.revision, block)
+                for rollup in rollups:
+                    self._put(transaction, _key(rollup.level, rollup.revision), rollup)
         except TransactWriteError as error:
             raise d.translate(error) from error
         return saved
+
+    def _put(self, transaction: TransactWrite, key: int, piece: PointBlock | RollUp) -> None:
+        transaction.save(self._metrics(job_id=piece.job_id, revision=key, **d.columns(self._metrics, piece)))
 
     def events(self, job_id: str, after: int = -1, limit: int | None = None) -> Sequence[LogEvent]:
         rows = self._events.query(job_id, self._events.number > after, limit=limit, consistent_read=True)
         return [d.load(LogEvent, row.document) for row in rows]
 
-    def blocks(self, job_id: str, after_revision: int = 0) -> Sequence[PointBlock]:
-        rows = self._metrics.query(job_id, self._metrics.revision > after_revision, consistent_read=True)
+    def blocks(
+        self, job_id: str, after_revision: int = 0, up_to_revision: int | None = None
+    ) -> Sequence[PointBlock]:
+        if up_to_revision is not None and up_to_revision <= after_revision:
+            return []
+        key = self._metrics.revision
+        within = (
+            key > after_revision
+            if up_to_revision is None
+            else key.between(after_revision + 1, up_to_revision)
+        )
+        rows = self._metrics.query(job_id, within, consistent_read=True)
         return [d.read(PointBlock, row) for row in rows]
+
+    def rollups(self, job_id: str, level: int, after: int, up_to: int) -> Sequence[RollUp]:
+        within = self._metrics.revision.between(_key(level, up_to), _key(level, after + 1))
+        rows = self._metrics.query(job_id, within, consistent_read=True, scan_index_forward=False)
+        return [d.read(RollUp, row) for row in rows]
 
     def delete(self, job_id: str) -> None:
         for table in (self._events, self._metrics):

@@ -91,9 +91,16 @@ export function metricsCard(job, full = false) {
     ${slow ? html`<div class="pad">${notice('Low GPU utilization, possible bottleneck', undefined, 'warning')}</div>` : nothing}</section>`;
 }
 
-/** @param {object} job @param {string} [title] where a page shows more than one */
-export function costCard(job, title = 'Cost') {
-  const c = job.cost;
+/** The cost goes on with every second of a rented GPU; nothing else need change for it. @returns {string} dollars */
+export function spentNow({ cost }, sinceMs, nowMs = Date.now()) {
+  if (!cost.accruing || !sinceMs) return cost.spent_usd;
+  const spent = Number(cost.spent_usd) + (Math.max(0, nowMs - sinceMs) / 3_600_000) * Number(cost.hourly_rate_usd);
+  return spent.toFixed(cost.spent_usd.split('.')[1]?.length ?? 2);
+}
+
+/** @param {object} job @param {number} [receivedAtMs] when it was read @param {string} [title] where a page shows more than one */
+export function costCard(job, receivedAtMs = 0, title = 'Cost') {
+  const c = { ...job.cost, spent_usd: spentNow(job, receivedAtMs) };
   const share = Number(c.percent_of_estimate ?? 0);
   const tone = share > 100 ? 'danger' : share >= 80 ? 'warning' : 'success';
   const tier = c.tier === 'spot' ? 'spot' : 'on-demand';

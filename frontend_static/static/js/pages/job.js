@@ -21,7 +21,7 @@ const RECENT_EVENTS = 6;
 const TABS = [['overview', 'Overview'], ['metrics', 'Metrics'], ['event-log', 'Event Log'], ['artifacts', 'Artifacts']];
 
 const jobId = pathPart();
-const state = { job: null, cursor: null, series: emptySeries(), recent: [], newEvents: 0, receivedAt: 0, error: null, tab: chosenTab(), chart: null, log: null };
+const state = { job: null, cursor: null, series: emptySeries(), recent: [], newEvents: 0, receivedAt: 0, jobAt: 0, error: null, tab: chosenTab(), chart: null, log: null };
 let poller = null;
 
 function chosenTab() {
@@ -29,22 +29,13 @@ function chosenTab() {
   return TABS.some(([id]) => id === wanted) ? wanted : 'overview';
 }
 
-async function firstLook(signal) {
-  const [live, events] = await Promise.all([
-    get(`/jobs/${jobId}/live`, { signal }),
-    get(`/jobs/${jobId}/events${query({ sort: 'desc', limit: RECENT_EVENTS })}`, { signal }),
-  ]);
-  state.recent = events.events;
-  return { ...live, events: [] };
-}
-
 async function look(signal) {
   const isFirst = state.cursor === null;
-  const reply = isFirst ? await firstLook(signal) : await get(`/jobs/${jobId}/live${query({ cursor: state.cursor })}`, { signal });
+  const reply = await get(`/jobs/${jobId}/live${query({ cursor: state.cursor })}`, { signal });
   state.cursor = reply.cursor;
   state.error = null;
-  if (reply.changed !== false || isFirst) takeIn(reply, isFirst);
   state.receivedAt = Date.now();
+  if (reply.changed !== false || isFirst) takeIn(reply, isFirst);
   if (state.job.status === 'pending_configuration') location.replace(`/training-jobs/${jobId}/configure`);
   paint();
   return { stop: state.job.is_final && !state.job.cost.cleanup_pending, afterSeconds: reply.poll_after_seconds || INTERVAL_SECONDS };
@@ -52,19 +43,19 @@ async function look(signal) {
 
 function takeIn(reply, isFirst) {
   const before = state.job;
-  state.job = reply.job ?? state.job;
+  if (reply.job) Object.assign(state, { job: reply.job, jobAt: state.receivedAt });
   state.series = mergePoints(reply.reset_points ? emptySeries() : state.series, reply.points);
   const events = reply.events ?? [];
-  if (events.length) noteEvents(events);
+  if (events.length) noteEvents(events, isFirst);
   if (!isFirst && before) announceChange(before, state.job);
 }
 
-function noteEvents(events) {
+function noteEvents(events, isFirst) {
   const newest = [...events].sort((a, b) => (a.id < b.id ? 1 : -1));
   const known = new Set(state.recent.map((event) => event.id));
   state.recent = [...newest.filter((event) => !known.has(event.id)), ...state.recent].slice(0, RECENT_EVENTS);
   if (state.tab === 'event-log') state.log?.onNewEvents(events);
-  else state.newEvents += events.length;
+  else if (!isFirst) state.newEvents += events.length;
 }
 
 function announceChange(before, job) {
@@ -137,7 +128,7 @@ function overview() {
   const { job } = state;
   return html`<div class="stack"><div id="progress-slot"></div>${pauseCard(job)}${kpis(job.latest_metrics, state.series)}
     <div class="cols"><div class="stack"><section class="card chart-card" id="chart-card" aria-labelledby="chart-title"></section>${recentEvents()}</div>
-    <div class="side">${costCard(job)}${metricsCard(job)}</div></div>
+    <div class="side">${costCard(job, state.jobAt)}${metricsCard(job)}</div></div>
     <div class="halves">${configurationCard(job)}${informationCard(job, job.notes ? markdown(job.notes) : nothing, editMetadata)}</div></div>`;
 }
 
@@ -146,7 +137,7 @@ function paintProgress() {
   const { job } = state;
   if (!slot || !job) return;
   const stages = stageList(job.stages, (stage) => openStageDetails(stage, () => selectTab('event-log')), job.is_final ? Date.parse(job.ended_at) : Date.now());
-  mount(slot, progressCard(job, state.receivedAt, stages));
+  mount(slot, progressCard(job, state.jobAt, stages));
 }
 
 async function paintChart() {
@@ -191,7 +182,7 @@ async function paintOther() {
   if (!host.firstElementChild?.classList.contains('tab-host')) host.replaceChildren(Object.assign(document.createElement('div'), { className: 'tab-host' }));
   if (state.tab === 'metrics') {
     mount(host.firstElementChild, html`<div class="stack"><section class="card" id="curves-card" aria-labelledby="curves-title"></section>
-      <div class="halves">${metricsCard(job, true)}<div class="stack">${costCard(job)}${configurationCard(job)}</div></div></div>`);
+      <div class="halves">${metricsCard(job, true)}<div class="stack">${costCard(job, state.jobAt)}${configurationCard(job)}</div></div></div>`);
     await paintCurves();
   } else {
     leaveCurves();

@@ -72,7 +72,7 @@ function paint() {
     ${block('Form fields', fields())}${block('Choices', choices())}${block('Feedback', feedback())}
     ${block('Progress', html`${['', 'success', 'warning', 'danger'].map((tone, index) => progress(20 + index * 25, `Example ${tone || 'running'}`, tone))}${stageList(stages(2), () => toast('Stage details', 'info'), Date.parse(AT) + 141_000)}${stageList(stages(1, true), () => toast('Stage details', 'info'), Date.parse(AT))}${stageList(stages(4), () => toast('Stage details', 'info'))}`)}
     ${kpis(metrics, { training_loss: curve, validation_loss: curve, tokens_per_second: [], gpu_utilization: [] })}
-    <div class="thirds">${costCard(cost('1.23', 'ok', 20))}${costCard(cost('5.50', 'warning', 91), 'Cost near its estimate')}${costCard(cost('6.40', 'over', 106), 'Cost above its estimate')}</div>
+    <div class="thirds">${costCard(cost('1.23', 'ok', 20))}${costCard(cost('5.50', 'warning', 91), 0, 'Cost near its estimate')}${costCard(cost('6.40', 'over', 106), 0, 'Cost above its estimate')}</div>
     <div class="halves">${metricsCard({ latest_metrics: metrics, is_final: false })}${block('Values', html`${keyValues([['Term', 'Value'], ['Time', time(AT)], ['Trend', trendText(metric(0.342, 0.389), -1, loss)], ['Worse', trendText(metric(0.4, 0.36), -1, loss)], ['Unchanged', trendText(metric(2, 2), 1, loss)]])}<div class="row">${[0, 2.5, 4, 5].map(starRating)}</div>`)}</div>
     <section class="card" aria-label="Events">${events()}</section>
     <section class="card" aria-label="Pager">${pager({ page: state.page, limit: 25, total: 287, total_pages: 12 }, 'jobs', (page) => { state.page = page; paint(); }, { sizes: [25, 50, 100], onSize: () => {} })}</section>`);

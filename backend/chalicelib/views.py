@@ -14,6 +14,7 @@ from chalicelib.domain.attempt import Attempt
 from chalicelib.domain.catalogue import reason_label
 from chalicelib.domain.gpu import Tier
 from chalicelib.domain.job import ACTIVE, Job, JobStatus
+from chalicelib.domain.pause import KEPT_DAYS
 from chalicelib.domain.person import Person
 from chalicelib.domain.progress import LogEvent, Progress
 from chalicelib.views_catalog import configuration_json, estimate_json, iso, usd
@@ -25,8 +26,14 @@ def person_json(person: Person) -> dict[str, Any]:
     return {"id": person.id, "name": person.name, "email": person.email, "role": person.role}
 
 
-def job_view(job: Job, row: Progress | None, attempts: Sequence[Attempt], now: datetime) -> dict[str, Any]:
-    """Everything the job page shows besides points and events."""
+def job_view(
+    job: Job,
+    row: Progress | None,
+    attempts: Sequence[Attempt],
+    now: datetime,
+    pause_kept_days: int = KEPT_DAYS,
+) -> dict[str, Any]:
+    """Everything the job page shows besides points and events; `views_status.for_reader` fits it to who reads it."""
     row = row or Progress(job.id)
     return {
         **_common(job, row),
@@ -51,7 +58,7 @@ def job_view(job: Job, row: Progress | None, attempts: Sequence[Attempt], now: d
         "latest_metrics": views_stages.latest_json(row),
         "cost": cost_json(job, attempts, row, now),
         "times": views_pause.times_json(job, now),
-        "pause": views_pause.pause_json(job, row),
+        "pause": views_pause.pause_json(job, row, pause_kept_days),
         "history": views_pause.history_json(job),
         "attempts": [_attempt(attempt, now) for attempt in attempts],
         "checkpoint": None

@@ -13,7 +13,7 @@ from chalicelib.domain.configuration import Configuration
 from chalicelib.domain.end_reasons import EndReason
 from chalicelib.domain.errors import WrongStatus
 from chalicelib.domain.estimate import Estimate
-from chalicelib.domain.identity import Role, User
+from chalicelib.domain.identity import User, may_change
 from chalicelib.domain.pause import Pause
 from chalicelib.domain.person import Person
 
@@ -165,7 +165,7 @@ class Job:
         return (*((self.checkpoint,) if self.checkpoint else ()), *self.earlier_checkpoints)
 
     def may_be_changed_by(self, user: User) -> bool:
-        return user.id == self.created_by.id or user.role.covers(Role.MANAGER)
+        return may_change(user, self.created_by.id)
 
 
 def _refuse(job: Job, verb: str) -> WrongStatus:

@@ -19,6 +19,7 @@ from chalicelib.domain.metrics import columns, merge, thin
 from chalicelib.domain.progress import LogEvent, Progress
 from chalicelib.routes.http import Call, endpoint
 from chalicelib.routes.job_bodies import EventsQuery, LiveQuery, MetricsQuery
+from chalicelib.routes.jobs import shown
 from chalicelib.use_cases.again import change_progress, the_job
 from chalicelib.use_cases.issue_urls import EXPIRES_IN_SECONDS
 
@@ -51,7 +52,7 @@ def get_live(call: Call) -> dict[str, Any]:
     return {
         "cursor": cursor,
         "changed": True,
-        "job": views.job_view(job, row, bootstrap.attempts().of_job(job.id), call.now),
+        "job": shown(job, row, call),
         "points": columns(thin(rows, _CHART_POINTS)),
         "reset_points": seen[2] == 0,
         "events": [views.event_json(event) for event in _newest_events(job.id, row, seen[3])],

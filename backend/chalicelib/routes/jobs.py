@@ -9,10 +9,13 @@ from typing import Any
 
 from chalice import Blueprint  # type: ignore[attr-defined]
 
-from chalicelib import bootstrap, telling, views
+from chalicelib import bootstrap, telling, views, views_status
 from chalicelib.domain.errors import AppError, ValidationFailed
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.job import Job, JobStatus
+from chalicelib.domain.organisation import DOCUMENT, from_document
+from chalicelib.domain.pause import KEPT_DAYS
+from chalicelib.domain.progress import Progress
 from chalicelib.routes.http import Body, Call, endpoint
 from chalicelib.routes.job_bodies import CancelBody, CreateJobBody, EditJobBody, EstimateBody, StartBody
 from chalicelib.settings import settings
@@ -30,9 +33,16 @@ bp = Blueprint(__name__)
 
 
 def show(job: Job, call: Call) -> dict[str, Any]:
-    return views.job_view(
-        job, bootstrap.progress().get(job.id), bootstrap.attempts().of_job(job.id), call.now
-    )
+    return shown(job, bootstrap.progress().get(job.id), call)
+
+
+def shown(job: Job, row: Progress | None, call: Call) -> dict[str, Any]:
+    """The whole job as this caller may see it. Settings are read only where they are shown: of a paused job."""
+    days = KEPT_DAYS
+    if job.status in {JobStatus.PAUSING, JobStatus.PAUSED}:
+        days = from_document(bootstrap.documents().get(DOCUMENT)).pause_kept_days
+    view = views.job_view(job, row, bootstrap.attempts().of_job(job.id), call.now, days)
+    return views_status.for_reader(view, call.person)
 
 
 @endpoint(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from chalicelib import views_pause, views_stages
 from chalicelib.domain import certificate, end_reasons
 from chalicelib.domain.attempt import Attempt
 from chalicelib.domain.catalogue import reason_label
+from chalicelib.domain.checkpoint import Checkpoint
 from chalicelib.domain.gpu import Tier
 from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.pause import KEPT_DAYS
@@ -41,6 +43,7 @@ def job_view(
         "client_id": job.client_id,
         "project_id": job.project_id,
         "run": job.run,
+        "origin": None if job.origin is None else asdict(job.origin),
         "dataset": {
             "id": job.dataset.id,
             "name": job.dataset.name,
@@ -61,14 +64,7 @@ def job_view(
         "pause": views_pause.pause_json(job, row, pause_kept_days),
         "history": views_pause.history_json(job),
         "attempts": [_attempt(attempt, now) for attempt in attempts],
-        "checkpoint": None
-        if job.checkpoint is None
-        else {
-            "step": job.checkpoint.step,
-            "at": iso(job.checkpoint.at),
-            "size_bytes": job.checkpoint.size_bytes,
-            "attempt": job.checkpoint.attempt,
-        },
+        "checkpoint": None if job.checkpoint is None else checkpoint_json(job.checkpoint),
         "certificate": certificate.shown(row.certificate) if row.certificate else None,
         "cancellation": _cancellation(job),
         "error": _error(job, row),
@@ -154,6 +150,16 @@ def _attempt(attempt: Attempt, now: datetime) -> dict[str, Any]:
         "cost_usd": small(attempt.cost_usd(now)),
         "resumed_from_step": attempt.resumed_from_step,
         "end": attempt.end,
+    }
+
+
+def checkpoint_json(checkpoint: Checkpoint) -> dict[str, Any]:
+    """attempt 0: the one a job was made with."""
+    return {
+        "step": checkpoint.step,
+        "at": iso(checkpoint.at),
+        "size_bytes": checkpoint.size_bytes,
+        "attempt": checkpoint.attempt,
     }
 
 

@@ -10,6 +10,7 @@ from chalicelib.domain.catalogue import reason_label
 from chalicelib.domain.identity import User, may_change
 from chalicelib.domain.job import CANCELLABLE, DELETABLE, Job, JobStatus
 from chalicelib.domain.progress import Progress
+from chalicelib.domain.retrying import RETRYABLE
 
 _BADGES: dict[JobStatus, tuple[str, str, bool]] = {
     JobStatus.PENDING_CONFIGURATION: ("Draft", "neutral", False),
@@ -52,11 +53,13 @@ def allowed_actions(job: Job) -> list[str]:
         actions.append("cancel")
     if job.status in DELETABLE and not job.cleanup_pending:
         actions.append("delete")
-    return [*actions, "edit_metadata"]
+    if job.status in RETRYABLE:
+        actions.append("retry")
+    return [*actions, "clone", "edit_metadata"]
 
 
 # What anyone who is signed in may do with any job.
-_OPEN_TO_ALL: frozenset[str] = frozenset()
+_OPEN_TO_ALL = frozenset({"clone"})
 
 
 def for_reader(shown: dict[str, Any], reader: User) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from chalicelib.domain.end_reasons import EndReason
 from chalicelib.domain.errors import WrongStatus
 from chalicelib.domain.estimate import Estimate
 from chalicelib.domain.identity import User, may_change
+from chalicelib.domain.origin import Origin
 from chalicelib.domain.pause import Pause
 from chalicelib.domain.person import Person
 
@@ -120,6 +121,8 @@ class Job:
     told: tuple[tuple[str, datetime], ...] = ()
     not_before: datetime | None = None
     capacity_misses: int = 0
+    # The job it was made of, if any.
+    origin: Origin | None = None
     # What a queued job waits for besides a slot: "capacity" or "account".
     held_by: str | None = None
     started_at: datetime | None = None
@@ -140,6 +143,11 @@ class Job:
     # From the last step to the last file in storage; what reserves of later jobs are made of.
     closing_seconds: float | None = None
     version: int = 0
+
+    @property
+    def given_step(self) -> int:
+        """Of the checkpoint it was made with; what another job trained already is neither estimated nor billed again."""
+        return (self.origin.from_step or 0) if self.origin else 0
 
     @property
     def is_final(self) -> bool:

@@ -100,7 +100,7 @@ def post_job(call: Call) -> dict[str, Any]:
         local_models=settings().local_models,
         now=call.now,
     )
-    return show(job if body.start is None else _start(job.id, body.start, call), call)
+    return show(job if body.start is None else start(job.id, body.start, call), call)
 
 
 def _job_id(call: Call) -> str:
@@ -192,10 +192,10 @@ def delete(job_id: str, call: Call) -> None:
     summary="Put a draft into the queue",
 )
 def post_start(call: Call) -> dict[str, Any]:
-    return show(_start(call.path["job_id"], call.body, call), call)
+    return show(start(call.path["job_id"], call.body, call), call)
 
 
-def _start(job_id: str, body: Body, call: Call) -> Job:
+def start(job_id: str, body: Body, call: Call) -> Job:
     acknowledged = body.acknowledged.model_dump()  # type: ignore[attr-defined]
     started = start_job(
         job_id,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from chalicelib.domain import closing, pausing
 from chalicelib.domain.attempt import total_usd
-from chalicelib.domain.checkpoint import Checkpoint, checkpoint_prefix
 from chalicelib.domain.configure import configure
 from chalicelib.domain.errors import NotAllowed, ValidationFailed, WrongStatus
 from chalicelib.domain.estimate import Estimate
@@ -31,6 +30,7 @@ from chalicelib.use_cases.again import change_job, the_job
 from chalicelib.use_cases.create_job import check_cap
 from chalicelib.use_cases.edit_job import as_request
 from chalicelib.use_cases.estimate_job import EstimateRequest, estimate_job
+from chalicelib.use_cases.find_checkpoint import find_checkpoint
 from chalicelib.use_cases.read_track_record import read_track_record
 from chalicelib.use_cases.refresh_catalog import current_cards
 from chalicelib.use_cases.reserve_budget import reserve_budget
@@ -102,18 +102,11 @@ def resume_job(job_id: str, wish: Wish, *, user: User, counter: Counter, now: da
 
 def _check_checkpoints(job: Job, files: Files) -> None:
     """Renting a GPU only to find nothing to go on from would be paid for."""
-    kept: Sequence[Checkpoint] = job.kept_checkpoints
-    if kept and not any(_is_whole(job.id, each, files) for each in kept):
+    if job.kept_checkpoints and find_checkpoint(job, files) is None:
         raise WrongStatus(
             "No checkpoint of this job is whole in storage any more. Start a new job.",
             {"status": job.status.value},
         )
-
-
-def _is_whole(job_id: str, checkpoint: Checkpoint, files: Files) -> bool:
-    prefix = checkpoint_prefix(job_id, checkpoint.attempt, checkpoint.path)
-    heads = [(file, files.head(prefix + file.name)) for file in checkpoint.files]
-    return all(head is not None and int(head["size_bytes"]) == file.size_bytes for file, head in heads)
 
 
 def _check_start(

@@ -17,7 +17,7 @@ from chalicelib.routes.approvals import DecisionBody
 from chalicelib.routes.exports import ExportBody
 from chalicelib.routes.http import Body
 from chalicelib.routes.job_again import RetryBody
-from chalicelib.routes.job_bodies import CancelBody, CreateJobBody, EstimateBody
+from chalicelib.routes.job_bodies import AskEstimateBody, CancelBody, CreateJobBody
 from chalicelib.routes.job_views import TYPES
 from chalicelib.routes.jobs_bulk import BulkBody
 from chalicelib.routes.organisation import SettingsBody
@@ -28,7 +28,7 @@ NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
 JOBS = ("job", "job_cancelled", "job_failed")
 BODIES: dict[str, type[Body]] = {
     "job_create_request": CreateJobBody,
-    "estimate_request": EstimateBody,
+    "estimate_request": AskEstimateBody,
     "cancel_request": CancelBody,
     "promotion_request": PromotionBody,
     "approval_decision_request": DecisionBody,

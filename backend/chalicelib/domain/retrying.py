@@ -59,7 +59,7 @@ def proposals(job: Job, cards: Sequence[GpuCard]) -> tuple[Proposal, ...]:
     same = []
     if can_continue(job) and not any(each.from_checkpoint for each in made):
         same.append(Proposal("continue", "Go on from the last checkpoint", from_checkpoint=True))
-    same.append(Proposal("same", "The same again, from the beginning"))
+    same.append(Proposal("same", "The same again"))
     return (*made, *same)
 
 

@@ -17,7 +17,7 @@ from chalicelib.domain.organisation import DOCUMENT, from_document
 from chalicelib.domain.pause import KEPT_DAYS
 from chalicelib.domain.progress import Progress
 from chalicelib.routes.http import Body, Call, endpoint
-from chalicelib.routes.job_bodies import CancelBody, CreateJobBody, EditJobBody, EstimateBody, StartBody
+from chalicelib.routes.job_bodies import AskEstimateBody, CancelBody, CreateJobBody, EditJobBody, StartBody
 from chalicelib.settings import settings
 from chalicelib.use_cases.again import the_job
 from chalicelib.use_cases.cancel_job import cancel_job
@@ -49,13 +49,20 @@ def shown(job: Job, row: Progress | None, call: Call) -> dict[str, Any]:
     bp,
     "POST",
     "/api/jobs/estimate",
-    body=EstimateBody,
+    body=AskEstimateBody,
     scope="jobs:read",
     summary="What a job would take and cost",
 )
 def post_estimate(call: Call) -> dict[str, Any]:
-    body: EstimateBody = call.body
-    request = EstimateRequest(body.dataset_id, body.as_configuration(), call.person.id)
+    body: AskEstimateBody = call.body
+    draft = None if body.job_id is None else the_job(bootstrap.jobs(), body.job_id)
+    request = EstimateRequest(
+        body.dataset_id,
+        body.as_configuration(),
+        call.person.id,
+        body.job_id,
+        0 if draft is None else draft.given_step,
+    )
     return estimate_json(
         estimate_job(
             request,

@@ -228,6 +228,10 @@ class Files(Protocol):
 
     def write(self, key: str, body: bytes, content_type: str) -> None: ...
 
+    def copy(self, source: str, target: str) -> None:
+        """Within storage, of any size; what was there is replaced. NotFound without the source."""
+        ...
+
     def list(self, prefix: str) -> Sequence[Mapping[str, Any]]:
         """[{key, size_bytes, last_modified}]"""
         ...

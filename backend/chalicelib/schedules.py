@@ -77,7 +77,7 @@ def _expire_pauses(now: datetime) -> None:
         progress=bootstrap.progress(),
         documents=bootstrap.documents(),
         files=bootstrap.files(),
-        tell=telling.teller(now),
+        tell=telling.teller(now, repeated=True),
         now=now,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,8 +14,10 @@ from chalicelib import views_pause, views_stages
 from chalicelib.domain import certificate, end_reasons
 from chalicelib.domain.attempt import Attempt
 from chalicelib.domain.catalogue import reason_label
+from chalicelib.domain.checkpoint import Checkpoint
 from chalicelib.domain.gpu import Tier
 from chalicelib.domain.job import ACTIVE, Job, JobStatus
+from chalicelib.domain.pause import KEPT_DAYS
 from chalicelib.domain.person import Person
 from chalicelib.domain.progress import LogEvent, Progress
 from chalicelib.views_catalog import configuration_json, estimate_json, iso, usd
@@ -27,8 +29,14 @@ def person_json(person: Person) -> dict[str, Any]:
     return {"id": person.id, "name": person.name, "email": person.email, "role": person.role}
 
 
-def job_view(job: Job, row: Progress | None, attempts: Sequence[Attempt], now: datetime) -> dict[str, Any]:
-    """Everything the job page shows besides points and events."""
+def job_view(
+    job: Job,
+    row: Progress | None,
+    attempts: Sequence[Attempt],
+    now: datetime,
+    pause_kept_days: int = KEPT_DAYS,
+) -> dict[str, Any]:
+    """Everything the job page shows besides points and events; `views_status.for_reader` fits it to who reads it."""
     row = row or Progress(job.id)
     return {
         **_common(job, row),
@@ -36,6 +44,7 @@ def job_view(job: Job, row: Progress | None, attempts: Sequence[Attempt], now: d
         "client_id": job.client_id,
         "project_id": job.project_id,
         "run": job.run,
+        "origin": None if job.origin is None else asdict(job.origin),
         "dataset": {
             "id": job.dataset.id,
             "name": job.dataset.name,
@@ -53,17 +62,10 @@ def job_view(job: Job, row: Progress | None, attempts: Sequence[Attempt], now: d
         "latest_metrics": views_stages.latest_json(row),
         "cost": cost_json(job, attempts, row, now),
         "times": views_pause.times_json(job, now),
-        "pause": views_pause.pause_json(job, row),
+        "pause": views_pause.pause_json(job, row, pause_kept_days),
         "history": views_pause.history_json(job),
         "attempts": [_attempt(attempt, now) for attempt in attempts],
-        "checkpoint": None
-        if job.checkpoint is None
-        else {
-            "step": job.checkpoint.step,
-            "at": iso(job.checkpoint.at),
-            "size_bytes": job.checkpoint.size_bytes,
-            "attempt": job.checkpoint.attempt,
-        },
+        "checkpoint": None if job.checkpoint is None else checkpoint_json(job.checkpoint),
         "certificate": certificate.shown(row.certificate) if row.certificate else None,
         "cancellation": _cancellation(job),
         "error": _error(job, row),
@@ -149,6 +151,16 @@ def _attempt(attempt: Attempt, now: datetime) -> dict[str, Any]:
         "cost_usd": small(attempt.cost_usd(now)),
         "resumed_from_step": attempt.resumed_from_step,
         "end": attempt.end,
+    }
+
+
+def checkpoint_json(checkpoint: Checkpoint) -> dict[str, Any]:
+    """attempt 0: the one a job was made with."""
+    return {
+        "step": checkpoint.step,
+        "at": iso(checkpoint.at),
+        "size_bytes": checkpoint.size_bytes,
+        "attempt": checkpoint.attempt,
     }
 
 

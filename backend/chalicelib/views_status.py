@@ -7,8 +7,10 @@ from typing import Any
 from chalicelib import views_stages
 from chalicelib.domain import pausing
 from chalicelib.domain.catalogue import reason_label
+from chalicelib.domain.identity import User, may_change
 from chalicelib.domain.job import CANCELLABLE, DELETABLE, Job, JobStatus
 from chalicelib.domain.progress import Progress
+from chalicelib.domain.retrying import RETRYABLE
 
 _BADGES: dict[JobStatus, tuple[str, str, bool]] = {
     JobStatus.PENDING_CONFIGURATION: ("Draft", "neutral", False),
@@ -45,13 +47,29 @@ def allowed_actions(job: Job) -> list[str]:
         actions += ["start", "edit"]
     if pausing.refusal(job) is None:
         actions.append("pause")
-    if job.status is JobStatus.PAUSED:
+    if job.status is JobStatus.PAUSED and not (job.pauses and job.pauses[-1].expired_at):
         actions.append("resume")
     if job.status in CANCELLABLE:
         actions.append("cancel")
     if job.status in DELETABLE and not job.cleanup_pending:
         actions.append("delete")
-    return [*actions, "edit_metadata"]
+    if job.status in RETRYABLE:
+        actions.append("retry")
+    return [*actions, "clone", "edit_metadata"]
+
+
+# What anyone who is signed in may do with any job.
+_OPEN_TO_ALL = frozenset({"clone"})
+
+
+def for_reader(shown: dict[str, Any], reader: User) -> dict[str, Any]:
+    """A job or a line of the list as this person may see it: nobody is offered what would be refused them."""
+    if may_change(reader, shown["created_by"]["id"]):
+        return shown
+    return {
+        **shown,
+        "allowed_actions": [action for action in shown["allowed_actions"] if action in _OPEN_TO_ALL],
+    }
 
 
 def status_sentence(job: Job, row: Progress) -> str:

@@ -16,7 +16,8 @@ from chalicelib.domain.job import JobStatus, Stage
 from chalicelib.routes.approvals import DecisionBody
 from chalicelib.routes.exports import ExportBody
 from chalicelib.routes.http import Body
-from chalicelib.routes.job_bodies import CancelBody, CreateJobBody, EstimateBody
+from chalicelib.routes.job_again import RetryBody
+from chalicelib.routes.job_bodies import AskEstimateBody, CancelBody, CreateJobBody
 from chalicelib.routes.job_views import TYPES
 from chalicelib.routes.jobs_bulk import BulkBody
 from chalicelib.routes.organisation import SettingsBody
@@ -27,7 +28,7 @@ NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
 JOBS = ("job", "job_cancelled", "job_failed")
 BODIES: dict[str, type[Body]] = {
     "job_create_request": CreateJobBody,
-    "estimate_request": EstimateBody,
+    "estimate_request": AskEstimateBody,
     "cancel_request": CancelBody,
     "promotion_request": PromotionBody,
     "approval_decision_request": DecisionBody,
@@ -35,6 +36,7 @@ BODIES: dict[str, type[Body]] = {
     "watch_request": WatchBody,
     "bulk_request": BulkBody,
     "export_request": ExportBody,
+    "retry_request": RetryBody,
 }
 
 
@@ -77,7 +79,8 @@ def test_the_jobs_in_the_examples_are_in_states_that_exist() -> None:
         if job["end_reason"] is not None:
             assert status_of(EndReason(job["end_reason"])) == status
         assert set(job["allowed_actions"]) <= {
-            *("start", "edit", "pause", "resume", "cancel", "delete", "edit_metadata")
+            *("start", "edit", "pause", "resume", "cancel", "delete"),
+            *("retry", "clone", "edit_metadata"),
         }
 
 

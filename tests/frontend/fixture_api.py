@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.frontend import fixture_compare
+from tests.frontend.fixture_again import checkpoints, clone_job, retry_job
 from tests.frontend.fixture_jobs_list import bulk, export, list_jobs, page_of
 from tests.frontend.fixture_pauses import pause_job, resume_job
 from tests.frontend.fixture_world import FINAL_STATUSES, Json, Refused, World, example
@@ -211,6 +212,10 @@ TABLE: list[tuple[str, str, Handler]] = [
     ("GET", "/jobs/{job_id}/metrics", _metrics),
     ("GET", "/jobs/{job_id}/events", _events),
     ("POST", "/jobs/{job_id}/cancel", _cancel),
+    ("GET", "/jobs/{job_id}/retry", retry_job),
+    ("POST", "/jobs/{job_id}/retry", retry_job),
+    ("POST", "/jobs/{job_id}/clone", clone_job),
+    ("GET", "/jobs/{job_id}/checkpoints", checkpoints),
     ("POST", "/jobs/{job_id}/pause", pause_job),
     ("POST", "/jobs/{job_id}/resume", resume_job),
 ]

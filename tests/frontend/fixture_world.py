@@ -180,7 +180,9 @@ class World:
             _settle(job, "completed", "Completed", "Completed. Your adapter is ready.", self.tick())
             fixture_log.end(self, job)
             job.update(
-                end_reason="completed", model_id=model["id"], allowed_actions=["delete", "edit_metadata"]
+                end_reason="completed",
+                model_id=model["id"],
+                allowed_actions=["delete", "retry", "clone", "edit_metadata"],
             )
             self.notify(
                 "job_completed", "Training Completed", "Your training job completed successfully.", job_id
@@ -216,7 +218,7 @@ class World:
         """The GPU is gone: the job is cancelled."""
         sentence = f"Cancelled by {job['created_by']['name']}: {job['cancellation']['reason_label']}."
         _settle(job, "cancelled", "Cancelled", sentence, self.tick())
-        job.update(end_reason="user_cancelled", allowed_actions=["delete", "edit_metadata"])
+        job.update(end_reason="user_cancelled", allowed_actions=["delete", "retry", "clone", "edit_metadata"])
         fixture_log.end(self, job)
 
     def job(self, job_id: str) -> Json:

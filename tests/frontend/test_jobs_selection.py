@@ -204,7 +204,7 @@ def test_the_menu_fits_what_the_job_is(site: Site, open_page: Opener) -> None:
     page.keyboard.press("Escape")
     assert menu(page, "Onboarding tone")[0] == "View Partial Results"
     page.keyboard.press("Escape")
-    assert menu(page, "Support tickets")[:3] == ["View Results", "Download Artifacts", "Compare..."]
+    assert menu(page, "Support tickets")[:3] == ["View Results", "Download Artifacts", "Retry"]
     page.get_by_role("menuitem", name="Compare...").click()
     page.wait_for_url(f"**/training-jobs/compare?ids={site.id_of('completed')}")
 

@@ -103,6 +103,8 @@ S3_ACTIONS = {
     "head_object": "s3:GetObject",
     "get_object": "s3:GetObject",
     "put_object": "s3:PutObject",
+    # It reads what it copies too; every family that may write may read.
+    "copy": "s3:PutObject",
     "create_multipart_upload": "s3:PutObject",
     "complete_multipart_upload": "s3:PutObject",
     "abort_multipart_upload": "s3:AbortMultipartUpload",

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from chalicelib import views
 from chalicelib.domain import pausing
-from chalicelib.domain.errors import NotAllowed, WrongStatus
+from chalicelib.domain.errors import NotAllowed, StorageUnavailable, WrongStatus
 from chalicelib.domain.gpu import PodStatus, Tier
 from chalicelib.domain.job import Job, JobStatus, Stage
 from chalicelib.use_cases.again import change_job
@@ -236,3 +236,55 @@ def test_a_job_paused_for_too_long_ends_and_its_checkpoints_go() -> None:
     assert (job.status, job.end_reason, job.checkpoint) == (JobStatus.CANCELLED, "pause_expired", None)
     assert _stored_steps(world, job_id) == []
     assert world.told().count("pause_ended") == 1
+
+
+@pytest.mark.parametrize("broken", ["files", "notifications"])
+def test_an_end_that_meets_an_outage_is_told_and_tidied_once_it_is_over(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    job_id, other = world.running(1), world.running(2)
+    for each in (job_id, other):
+        _pause_at(world, each, 4)
+    world.clock.advance(timedelta(days=30).total_seconds())
+
+    def refusing(*_: object, **__: object) -> None:
+        raise StorageUnavailable("Storage does not answer.")
+
+    with monkeypatch.context() as outage:
+        store, name = {
+            "files": (world.files, "delete_prefix"),
+            "notifications": (world.notifications, "add"),
+        }[broken]
+        outage.setattr(store, name, refusing)
+        assert world.expire_pauses() == []
+        with pytest.raises(WrongStatus):
+            _resume(world, job_id)
+        assert world.job(job_id).status is JobStatus.PAUSED
+    world.clock.advance(60)
+    assert sorted(world.expire_pauses()) == sorted([job_id, other])
+    assert world.expire_pauses() == []
+    assert (_stored_steps(world, job_id), world.told().count("pause_ended")) == ([], 2)
+    ended = world.job(job_id)
+    assert ended.ended_at == world.clock.now - timedelta(seconds=60)
+    assert ended.changed_at == world.clock.now
+
+
+def test_a_job_resumed_at_the_last_moment_keeps_its_checkpoint() -> None:
+    world = World()
+    job_id = world.running()
+    _pause_at(world, job_id, 4)
+    world.clock.advance(timedelta(days=29).total_seconds())
+    _resume(world, job_id)
+    world.clock.advance(timedelta(days=2).total_seconds())
+    assert world.expire_pauses() == []
+    assert _stored_steps(world, job_id) == [4]
+
+
+def test_how_long_a_pause_is_kept_is_a_setting() -> None:
+    world = World()
+    world.documents.put("organisation", {"pause_kept_days": 2})
+    job_id = world.running()
+    _pause_at(world, job_id, 4)
+    world.clock.advance(timedelta(days=2).total_seconds())
+    assert world.expire_pauses() == [job_id]

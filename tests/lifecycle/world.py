@@ -129,7 +129,8 @@ class World(Accounts):
         return job
 
     def expire_pauses(self) -> list[str]:
-        return expire_pauses(
+        """The jobs that ended."""
+        expired = expire_pauses(
             jobs=self.jobs,
             progress=self.progress,
             documents=self.documents,
@@ -137,6 +138,7 @@ class World(Accounts):
             tell=self.tell,
             now=self.clock.now,
         )
+        return list(expired.ended)
 
     def sweep(self) -> Swept:
         swept = sweep_pods(self.broom())

@@ -39,6 +39,11 @@ class User:
         return Person(self.id, self.name, self.email, self.role.value)
 
 
+def may_change(user: User, creator_id: str) -> bool:
+    """Whoever made a job, and managers and above, may change it."""
+    return user.id == creator_id or user.role.covers(Role.MANAGER)
+
+
 @dataclass(frozen=True, slots=True)
 class ApiToken:
     """Only the hash is kept. scopes: `*`, or route groups such as `jobs:read`, `jobs:write`."""

@@ -13,7 +13,8 @@ from chalicelib.domain.configuration import Configuration
 from chalicelib.domain.end_reasons import EndReason
 from chalicelib.domain.errors import WrongStatus
 from chalicelib.domain.estimate import Estimate
-from chalicelib.domain.identity import Role, User
+from chalicelib.domain.identity import User, may_change
+from chalicelib.domain.origin import Origin
 from chalicelib.domain.pause import Pause
 from chalicelib.domain.person import Person
 
@@ -120,6 +121,8 @@ class Job:
     told: tuple[tuple[str, datetime], ...] = ()
     not_before: datetime | None = None
     capacity_misses: int = 0
+    # The job it was made of, if any.
+    origin: Origin | None = None
     # What a queued job waits for besides a slot: "capacity" or "account".
     held_by: str | None = None
     started_at: datetime | None = None
@@ -140,6 +143,11 @@ class Job:
     # From the last step to the last file in storage; what reserves of later jobs are made of.
     closing_seconds: float | None = None
     version: int = 0
+
+    @property
+    def given_step(self) -> int:
+        """Of the checkpoint it was made with; what another job trained already is neither estimated nor billed again."""
+        return (self.origin.from_step or 0) if self.origin else 0
 
     @property
     def is_final(self) -> bool:
@@ -165,7 +173,7 @@ class Job:
         return (*((self.checkpoint,) if self.checkpoint else ()), *self.earlier_checkpoints)
 
     def may_be_changed_by(self, user: User) -> bool:
-        return user.id == self.created_by.id or user.role.covers(Role.MANAGER)
+        return may_change(user, self.created_by.id)
 
 
 def _refuse(job: Job, verb: str) -> WrongStatus:

@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 from chalicelib.domain.person import Person
 
 KEPT_DAYS = 30
+KEPT_DAYS_LIMITS = (1, 365)
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
     """paused_at: when no GPU was left (None: still pausing). step: of the checkpoint it goes on from, None for the
     beginning. own_checkpoint: whether that one was stored for this pause. resumed_at, resumed_by: who asked to go on.
-    over_at: when the next run took the job out of the queue."""
+    over_at: when the next run took the job out of the queue. expired_at: when it was given up; from then on it is only
+    tidied away."""
 
     asked_at: datetime
     asked_by: Person
@@ -25,6 +27,7 @@ class Pause:
     resumed_at: datetime | None = None
     resumed_by: Person | None = None
     over_at: datetime | None = None
+    expired_at: datetime | None = None
 
 
 def paused_seconds(pauses: Sequence[Pause], until: datetime) -> float:

@@ -92,18 +92,34 @@ def resume(
 
 
 def is_over(job: Job, kept_days: int, now: datetime) -> bool:
-    """Its checkpoint has been kept as long as was promised."""
-    until = kept_until(job.pauses[-1], kept_days) if job.pauses else None
-    return job.status is JobStatus.PAUSED and until is not None and now >= until
+    """Its checkpoint has been kept as long as was promised, or it was given up already."""
+    if job.status is not JobStatus.PAUSED or not job.pauses:
+        return False
+    until = kept_until(job.pauses[-1], kept_days)
+    return job.pauses[-1].expired_at is not None or (until is not None and now >= until)
 
 
 def is_nearly_over(job: Job, kept_days: int, now: datetime) -> bool:
     return is_over(job, kept_days, now + WARNED_BEFORE)
 
 
-def expire(job: Job, kept_days: int, now: datetime) -> Job:
-    """Its checkpoints are about to be removed. A job that was resumed meanwhile stays as it is."""
-    if not is_over(job, kept_days, now):
+def give_up(job: Job, kept_days: int, now: datetime) -> Job:
+    """Its checkpoints are about to be removed, so it can be resumed no more, whatever becomes of the rest. A job that was
+    resumed meanwhile, or given up before, stays as it is."""
+    if not is_over(job, kept_days, now) or job.pauses[-1].expired_at is not None:
         return job
-    ended = transitions.end(job, EndReason.PAUSE_EXPIRED, "", job.cost_usd or Decimal(0), now)
-    return replace(ended, checkpoint=None, earlier_checkpoints=())
+    return replace(
+        job,
+        pauses=(*job.pauses[:-1], replace(job.pauses[-1], expired_at=now)),
+        checkpoint=None,
+        earlier_checkpoints=(),
+        changed_at=now,
+    )
+
+
+def expire(job: Job) -> Job:
+    """The end of a job that was given up, at that moment. Any other stays as it is."""
+    at = job.pauses[-1].expired_at if job.pauses else None
+    if job.status is not JobStatus.PAUSED or at is None:
+        return job
+    return transitions.end(job, EndReason.PAUSE_EXPIRED, "", job.cost_usd or Decimal(0), at)

@@ -112,7 +112,9 @@ def _prior_hours(job: Job) -> float | None:
     if model is None or gpu is None:
         return None
     data = job.dataset
-    work = workload.measure(data.conversations, data.training_pairs, data.tokens, wanted.hyperparameters)
+    work = workload.measure(
+        data.conversations, data.training_pairs, data.tokens, wanted.hyperparameters, job.given_step
+    )
     return workload.prior_seconds(work, model, gpu, wanted.gpu.count, wanted.export_merged) / 3600
 
 

@@ -43,17 +43,23 @@ _VALIDATION_SPEEDUP = 2
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """tokens: of the whole dataset once; training_tokens: of the training split over all epochs."""
+    """tokens: of the whole dataset once; training_tokens: of the training split over all epochs.
+    done_steps: of a checkpoint that is gone on from."""
 
     tokens: int
     training_tokens: int
     steps_per_epoch: int
     epochs: int
     conversations_per_step: int
+    done_steps: int = 0
 
     @property
     def total_steps(self) -> int:
         return self.steps_per_epoch * self.epochs
+
+    @property
+    def share_left(self) -> float:
+        return 1 - min(self.done_steps, self.total_steps) / self.total_steps if self.total_steps else 1.0
 
     @property
     def validation_tokens(self) -> int:
@@ -61,7 +67,11 @@ class Workload:
 
 
 def measure(
-    conversations: int | None, training_pairs: int | None, tokens: int | None, parameters: Hyperparameters
+    conversations: int | None,
+    training_pairs: int | None,
+    tokens: int | None,
+    parameters: Hyperparameters,
+    done_steps: int = 0,
 ) -> Workload:
     """The batch plan of the trainer: a step takes `effective_batch` conversations of the 80 % training split.
 
@@ -78,6 +88,7 @@ def measure(
         steps_per_epoch=math.ceil(training_rows / parameters.effective_batch),
         epochs=parameters.epochs,
         conversations_per_step=min(parameters.effective_batch, training_rows),
+        done_steps=done_steps,
     )
 
 
@@ -104,13 +115,14 @@ def prior_seconds(
     work: Workload, model: BaseModel, gpu: GpuType, gpu_count: int, merged: bool = False
 ) -> float:
     """Billed seconds from renting the pod to its end: start-up, training, validation, final save, and a merged
-    model where one is wanted."""
+    model where one is wanted. Of training and validation, what a checkpoint leaves to do."""
+    left = work.share_left
     speed = tokens_per_second(model, gpu, gpus_used(work, model, gpu_count))
-    training = work.training_tokens / speed + merged * merged_bytes(model) / MERGED_BYTES_PER_SECOND
+    training = left * work.training_tokens / speed + merged * merged_bytes(model) / MERGED_BYTES_PER_SECOND
     if model.local:
-        validation = (work.epochs + 1) * work.validation_tokens / (speed * _VALIDATION_SPEEDUP)
+        validation = (left * work.epochs + 1) * work.validation_tokens / (speed * _VALIDATION_SPEEDUP)
         return _LOCAL_START_SECONDS + training + validation + _LOCAL_FINAL_SECONDS
     download = model.parameters * _BYTES_PER_PARAMETER / _DOWNLOAD_BYTES_PER_SECOND
     start = max(START_SECONDS, _POD_SECONDS + download)
-    validation = work.epochs * VALIDATION_SECONDS_PER_EPOCH
-    return start + training + work.total_steps * _STEP_SECONDS + validation + FINAL_SAVE_SECONDS
+    validation = left * work.epochs * VALIDATION_SECONDS_PER_EPOCH
+    return start + training + left * work.total_steps * _STEP_SECONDS + validation + FINAL_SAVE_SECONDS

@@ -72,6 +72,12 @@ class EstimateBody(Body):
         )
 
 
+class AskEstimateBody(EstimateBody):
+    """job_id: the draft this is about, which is no rival of itself and may go on from a checkpoint."""
+
+    job_id: Id | None = None
+
+
 class WordsBody(Body):
     name: Text | None = None
     description: Text | None = None

@@ -12,16 +12,15 @@ from typing import Any
 from chalice import Blueprint  # type: ignore[attr-defined]
 
 from chalicelib import bootstrap, views
-from chalicelib.domain.checkpoint import checkpoint_prefix
-from chalicelib.domain.errors import NotFound, ValidationFailed
+from chalicelib.domain.errors import ValidationFailed
 from chalicelib.domain.job import Job
 from chalicelib.domain.metrics import columns, merge, thin
 from chalicelib.domain.progress import LogEvent, Progress
 from chalicelib.domain.rollups import Curve
 from chalicelib.routes.http import Call, endpoint
 from chalicelib.routes.job_bodies import EventsQuery, LiveQuery, MetricsQuery
+from chalicelib.routes.jobs import shown
 from chalicelib.use_cases.again import change_progress, the_job
-from chalicelib.use_cases.issue_urls import EXPIRES_IN_SECONDS
 from chalicelib.use_cases.read_curve import read_curve, read_new_points
 
 bp = Blueprint(__name__)
@@ -53,7 +52,7 @@ def get_live(call: Call) -> dict[str, Any]:
     return {
         "cursor": cursor,
         "changed": True,
-        "job": views.job_view(job, row, bootstrap.attempts().of_job(job.id), call.now),
+        "job": shown(job, row, call),
         "points": columns(rows),
         "reset_points": reset,
         "events": [views.event_json(event) for event in _newest_events(job.id, row, seen.events)],
@@ -172,32 +171,3 @@ def _matching(events: list[LogEvent], search: str | None) -> list[LogEvent]:
         if wanted
         in f"{event.message} {event.type} {json.dumps(dict(event.data), ensure_ascii=False)}".casefold()
     ]
-
-
-@endpoint(
-    bp,
-    "POST",
-    "/api/jobs/{job_id}/checkpoints/{step}/download",
-    summary="Links to the files of the newest verified checkpoint; it holds a loadable adapter",
-)
-def post_checkpoint_download(call: Call) -> dict[str, Any]:
-    job = the_job(bootstrap.jobs(), call.path["job_id"])
-    checkpoint = job.checkpoint
-    if checkpoint is None or str(checkpoint.step) != call.path["step"]:
-        raise NotFound("The job keeps no checkpoint of this step.")
-    prefix = checkpoint_prefix(job.id, checkpoint.attempt, checkpoint.path)
-    return {
-        "step": checkpoint.step,
-        "files": [
-            {
-                "name": file.name,
-                "url": bootstrap.files().download_link(
-                    prefix + file.name, expires_in_seconds=EXPIRES_IN_SECONDS, file_name=file.name
-                ),
-                "size_bytes": file.size_bytes,
-                "sha256": file.sha256,
-            }
-            for file in checkpoint.files
-        ],
-        "expires_in_seconds": EXPIRES_IN_SECONDS,
-    }

@@ -9,12 +9,15 @@ from typing import Any
 
 from chalice import Blueprint  # type: ignore[attr-defined]
 
-from chalicelib import bootstrap, telling, views
+from chalicelib import bootstrap, telling, views, views_status
 from chalicelib.domain.errors import AppError, ValidationFailed
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.job import Job, JobStatus
+from chalicelib.domain.organisation import DOCUMENT, from_document
+from chalicelib.domain.pause import KEPT_DAYS
+from chalicelib.domain.progress import Progress
 from chalicelib.routes.http import Body, Call, endpoint
-from chalicelib.routes.job_bodies import CancelBody, CreateJobBody, EditJobBody, EstimateBody, StartBody
+from chalicelib.routes.job_bodies import AskEstimateBody, CancelBody, CreateJobBody, EditJobBody, StartBody
 from chalicelib.settings import settings
 from chalicelib.use_cases.again import the_job
 from chalicelib.use_cases.cancel_job import cancel_job
@@ -30,22 +33,36 @@ bp = Blueprint(__name__)
 
 
 def show(job: Job, call: Call) -> dict[str, Any]:
-    return views.job_view(
-        job, bootstrap.progress().get(job.id), bootstrap.attempts().of_job(job.id), call.now
-    )
+    return shown(job, bootstrap.progress().get(job.id), call)
+
+
+def shown(job: Job, row: Progress | None, call: Call) -> dict[str, Any]:
+    """The whole job as this caller may see it. Settings are read only where they are shown: of a paused job."""
+    days = KEPT_DAYS
+    if job.status in {JobStatus.PAUSING, JobStatus.PAUSED}:
+        days = from_document(bootstrap.documents().get(DOCUMENT)).pause_kept_days
+    view = views.job_view(job, row, bootstrap.attempts().of_job(job.id), call.now, days)
+    return views_status.for_reader(view, call.person)
 
 
 @endpoint(
     bp,
     "POST",
     "/api/jobs/estimate",
-    body=EstimateBody,
+    body=AskEstimateBody,
     scope="jobs:read",
     summary="What a job would take and cost",
 )
 def post_estimate(call: Call) -> dict[str, Any]:
-    body: EstimateBody = call.body
-    request = EstimateRequest(body.dataset_id, body.as_configuration(), call.person.id)
+    body: AskEstimateBody = call.body
+    draft = None if body.job_id is None else the_job(bootstrap.jobs(), body.job_id)
+    request = EstimateRequest(
+        body.dataset_id,
+        body.as_configuration(),
+        call.person.id,
+        body.job_id,
+        0 if draft is None else draft.given_step,
+    )
     return estimate_json(
         estimate_job(
             request,
@@ -90,7 +107,7 @@ def post_job(call: Call) -> dict[str, Any]:
         local_models=settings().local_models,
         now=call.now,
     )
-    return show(job if body.start is None else _start(job.id, body.start, call), call)
+    return show(job if body.start is None else start(job.id, body.start, call), call)
 
 
 def _job_id(call: Call) -> str:
@@ -182,10 +199,10 @@ def delete(job_id: str, call: Call) -> None:
     summary="Put a draft into the queue",
 )
 def post_start(call: Call) -> dict[str, Any]:
-    return show(_start(call.path["job_id"], call.body, call), call)
+    return show(start(call.path["job_id"], call.body, call), call)
 
 
-def _start(job_id: str, body: Body, call: Call) -> Job:
+def start(job_id: str, body: Body, call: Call) -> Job:
     acknowledged = body.acknowledged.model_dump()  # type: ignore[attr-defined]
     started = start_job(
         job_id,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from chalicelib import bootstrap, views
 from chalicelib.domain.job_search import parse
 from chalicelib.routes.http import Call, Query, endpoint
+from chalicelib.views_status import for_reader
 
 bp = Blueprint(__name__)
 
@@ -45,7 +46,7 @@ def get_jobs(call: Call) -> dict[str, Any]:
     question = parse(call.query.model_dump(), now=call.now, user_id=call.person.id)
     rows, counts, total = bootstrap.jobs_index().search(question)
     return {
-        "jobs": [live(row, call) for row in rows],
+        "jobs": [for_reader(live(row, call), call.person) for row in rows],
         "counts": counts,
         "pagination": {
             "page": question.page,

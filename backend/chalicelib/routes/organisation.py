@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, StrictInt
 from chalicelib import bootstrap, telling
 from chalicelib.domain.identity import Role
 from chalicelib.domain.organisation import DOCUMENT, Organisation, from_document
+from chalicelib.domain.pause import KEPT_DAYS_LIMITS
 from chalicelib.domain.queue import LIMITS
 from chalicelib.routes.http import Body, Call, endpoint
 from chalicelib.routes.job_bodies import decimal_text
@@ -27,6 +28,7 @@ class SettingsBody(Body):
         Annotated[Decimal, Field(ge=1, le=5, max_digits=4, decimal_places=2, allow_inf_nan=False)] | None,
         BeforeValidator(decimal_text),
     ] = None
+    pause_kept_days: Annotated[StrictInt, Field(ge=KEPT_DAYS_LIMITS[0], le=KEPT_DAYS_LIMITS[1])] | None = None
 
 
 @endpoint(bp, "GET", "/api/settings", role=Role.ADMIN, summary="Settings of the organisation")
@@ -60,4 +62,5 @@ def shown(organisation: Organisation) -> dict[str, Any]:
     return {
         "concurrency_limit": organisation.concurrency_limit,
         "default_cap_factor": str(organisation.default_cap_factor),
+        "pause_kept_days": organisation.pause_kept_days,
     }

@@ -8,11 +8,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from chalicelib.domain import job_text, presets
+from chalicelib.domain.checkpoint import Checkpoint
 from chalicelib.domain.configure import configure
 from chalicelib.domain.dataset import Dataset, DatasetStatus
 from chalicelib.domain.errors import NotFound, ValidationFailed
 from chalicelib.domain.identity import User
 from chalicelib.domain.job import DatasetRef, Job
+from chalicelib.domain.origin import Origin
 from chalicelib.ports import AuditLog, DatasetStore, Files, JobStore, SettingsStore
 from chalicelib.use_cases.estimate_job import EstimateRequest, estimate_job
 from chalicelib.use_cases.refresh_catalog import current_cards
@@ -48,9 +50,14 @@ def create_job(
     audit: AuditLog,
     files: Files,
     local_models: bool,
+    origin: Origin | None = None,
+    checkpoint: Checkpoint | None = None,
     now: datetime,
 ) -> Job:
-    """A job in `pending_configuration`. NotFound without the dataset, ValidationFailed with the fields that are wrong."""
+    """A job in `pending_configuration`. NotFound without the dataset, ValidationFailed with the fields that are wrong.
+
+    origin, checkpoint: of a job that is made of another one.
+    """
     dataset = datasets.get(request.dataset_id)
     if dataset is None or dataset.status is DatasetStatus.DELETED:
         raise NotFound("Dataset not found or access denied")
@@ -77,6 +84,8 @@ def create_job(
         configuration=chosen.configuration,
         estimate=estimate,
         spend_cap_usd=spend_cap_usd or estimate.spend_cap_usd,
+        origin=origin,
+        checkpoint=checkpoint,
     )
     saved = jobs.save(with_words(draft, words), expected=None)
     audit.record(
@@ -84,7 +93,11 @@ def create_job(
         actor_id=user.id,
         action="job.create",
         subject=job_id,
-        details={"dataset_id": dataset.id, "preset_id": chosen.configuration.preset_id},
+        details={
+            "dataset_id": dataset.id,
+            "preset_id": chosen.configuration.preset_id,
+            **({"made_of": origin.job_id, "kind": origin.kind} if origin else {}),
+        },
     )
     return saved
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from decimal import Decimal
 
+from chalicelib.domain.configuration import Configuration
 from chalicelib.domain.configure import ConfigurationRequest, configure
 from chalicelib.domain.errors import NotAllowed, ValidationFailed, WrongStatus
 from chalicelib.domain.identity import User
@@ -63,9 +64,14 @@ def edit_job(
         before: Job, wanted: ConfigurationRequest | None, new_dataset: str | None, cap: Decimal | None
     ) -> Job:
         request = EstimateRequest(
-            new_dataset or before.dataset.id, wanted or as_request(before), before.created_by.id, before.id
+            new_dataset or before.dataset.id,
+            wanted or as_request(before),
+            before.created_by.id,
+            before.id,
+            before.given_step,
         )
         chosen = configure(request.configuration, current_cards(documents, now), local_models)
+        _check_checkpoint(before, chosen.configuration, request.dataset_id)
         estimate = estimate_job(
             request,
             datasets=datasets,
@@ -88,6 +94,33 @@ def edit_job(
     if whose(after) != whose(job):
         _relabel(after, costs)
     return after
+
+
+def _check_checkpoint(draft: Job, wanted: Configuration, dataset_id: str) -> None:
+    """The trainer refuses a checkpoint of another run, which would only be found out once a GPU is paid for."""
+    had = draft.configuration
+    stays = (
+        had.hyperparameters,
+        had.base_model_id,
+        had.quantization,
+        had.seed,
+        had.gpu.count,
+        draft.dataset.id,
+    )
+    asked = (
+        wanted.hyperparameters,
+        wanted.base_model_id,
+        wanted.quantization,
+        wanted.seed,
+        wanted.gpu.count,
+        dataset_id,
+    )
+    if draft.checkpoint is not None and asked != stays:
+        sentence = (
+            f"This draft goes on from step {draft.checkpoint.step} of another job, so only GPU type, tier, cap and words "
+            "may change. Clone the job to train with other settings."
+        )
+        raise ValidationFailed({"configuration": [sentence]})
 
 
 def _relabel(job: Job, costs: CostStore) -> None:

@@ -30,13 +30,14 @@ UNDER_WAY = sorted(ACTIVE | {JobStatus.QUEUED, JobStatus.PAUSED})
 @dataclass(frozen=True, slots=True)
 class EstimateRequest:
     """person_id: who asks, for presets that unlock. job_id: the job this is about, which is no rival of
-    itself.
+    itself. from_step: of the checkpoint it goes on from.
     """
 
     dataset_id: str
     configuration: ConfigurationRequest
     person_id: str | None = None
     job_id: str | None = None
+    from_step: int = 0
 
 
 def estimate_job(
@@ -70,7 +71,7 @@ def estimate_job(
         *rival_blockers,
     ]
     cap_factor = from_document(documents.get(DOCUMENT)).default_cap_factor
-    plan = replace(_plan(chosen, dataset, record, now), cap_factor=cap_factor)
+    plan = replace(_plan(chosen, dataset, record, request.from_step, now), cap_factor=cap_factor)
     made = estimate(plan, warnings, blockers, now)
     if budgets is None or costs is None:
         return made
@@ -78,7 +79,9 @@ def estimate_job(
     return replace(made, budget=impact(found, made.spend_cap_usd))
 
 
-def _plan(chosen: Configured, dataset: Dataset, record: Sequence[FinishedJob], now: datetime) -> Plan:
+def _plan(
+    chosen: Configured, dataset: Dataset, record: Sequence[FinishedJob], from_step: int, now: datetime
+) -> Plan:
     wanted = chosen.configuration
     preset = wanted.preset_id
     return Plan(
@@ -86,7 +89,7 @@ def _plan(chosen: Configured, dataset: Dataset, record: Sequence[FinishedJob], n
         model=chosen.model,
         card=chosen.card,
         work=workload.measure(
-            dataset.conversations, dataset.training_pairs, dataset.tokens, wanted.hyperparameters
+            dataset.conversations, dataset.training_pairs, dataset.tokens, wanted.hyperparameters, from_step
         ),
         correction=track_record.correction(record, chosen.model),
         interruption_probability=track_record.interruption_probability(record),

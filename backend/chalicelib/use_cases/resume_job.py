@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from chalicelib.domain import closing, pausing
 from chalicelib.domain.attempt import total_usd
-from chalicelib.domain.checkpoint import Checkpoint, checkpoint_prefix
 from chalicelib.domain.configure import configure
 from chalicelib.domain.errors import NotAllowed, ValidationFailed, WrongStatus
 from chalicelib.domain.estimate import Estimate
 from chalicelib.domain.identity import User
 from chalicelib.domain.job import Job
+from chalicelib.domain.organisation import DOCUMENT, from_document
 from chalicelib.ports import (
     AttemptStore,
     AuditLog,
@@ -30,7 +30,7 @@ from chalicelib.use_cases.again import change_job, the_job
 from chalicelib.use_cases.create_job import check_cap
 from chalicelib.use_cases.edit_job import as_request
 from chalicelib.use_cases.estimate_job import EstimateRequest, estimate_job
-from chalicelib.use_cases.expire_pauses import kept_days
+from chalicelib.use_cases.find_checkpoint import find_checkpoint
 from chalicelib.use_cases.read_track_record import read_track_record
 from chalicelib.use_cases.refresh_catalog import current_cards
 from chalicelib.use_cases.reserve_budget import reserve_budget
@@ -70,7 +70,7 @@ def resume_job(job_id: str, wish: Wish, *, user: User, counter: Counter, now: da
     if not job.may_be_changed_by(user):
         raise NotAllowed("Only the person who made this job, or a manager, may resume it.")
     check_cap(wish.spend_cap_usd)
-    days = kept_days(counter.documents)
+    days = from_document(counter.documents.get(DOCUMENT)).pause_kept_days
     cap = wish.spend_cap_usd or job.spend_cap_usd
     pausing.resume(job, job.configuration.gpu, cap, user.as_person(), days, now)
     _check_checkpoints(job, counter.files)
@@ -86,7 +86,7 @@ def resume_job(job_id: str, wish: Wish, *, user: User, counter: Counter, now: da
         now=now,
         local_models=counter.local_models,
     )
-    _check_start(job, cap, estimate, counter, now)
+    _check_start(job, gpu.type, cap, estimate, counter, now)
     # What is left of the cap; taken back by the sweeper should the job not be queued after all.
     allowed = replace(job, spend_cap_usd=cap, estimate=estimate)
     reserve_budget(allowed, budgets=counter.budgets, costs=counter.costs, now=now)
@@ -102,29 +102,24 @@ def resume_job(job_id: str, wish: Wish, *, user: User, counter: Counter, now: da
 
 def _check_checkpoints(job: Job, files: Files) -> None:
     """Renting a GPU only to find nothing to go on from would be paid for."""
-    kept: Sequence[Checkpoint] = job.kept_checkpoints
-    if kept and not any(_is_whole(job.id, each, files) for each in kept):
+    if job.kept_checkpoints and find_checkpoint(job, files) is None:
         raise WrongStatus(
             "No checkpoint of this job is whole in storage any more. Start a new job.",
             {"status": job.status.value},
         )
 
 
-def _is_whole(job_id: str, checkpoint: Checkpoint, files: Files) -> bool:
-    prefix = checkpoint_prefix(job_id, checkpoint.attempt, checkpoint.path)
-    heads = [(file, files.head(prefix + file.name)) for file in checkpoint.files]
-    return all(head is not None and int(head["size_bytes"]) == file.size_bytes for file, head in heads)
-
-
-def _check_start(job: Job, cap: Decimal | None, estimate: Estimate, counter: Counter, now: datetime) -> None:
+def _check_start(
+    job: Job, gpu_type: str, cap: Decimal | None, estimate: Estimate, counter: Counter, now: datetime
+) -> None:
     if estimate.blockers:
         raise ValidationFailed({"resume": [blocker.message for blocker in estimate.blockers]})
     if cap is None:
         return
     spent = total_usd(counter.attempts.of_job(job.id), now)
     record = read_track_record(jobs=counter.jobs, documents=counter.documents, now=now)
-    had = job.configuration
-    least = spent + closing.least_usd(record, had.base_model_id, had.gpu.type, estimate.hourly_rate_usd)
+    model_id = job.configuration.base_model_id
+    least = spent + closing.least_usd(record, model_id, gpu_type, estimate.hourly_rate_usd)
     if cap < least:
         sentence = (
             f"${spent:.2f} is spent, and at ${estimate.hourly_rate_usd}/h the cap must be at least ${least:.2f} to go "

@@ -60,12 +60,8 @@ def start_job(
     if not job.may_be_changed_by(user):
         raise NotAllowed("Only the person who made this job, or a manager, may start it.")
     transitions.start(job, now)
-    missing = [name for name in ACKNOWLEDGEMENTS if acknowledged.get(name) is not True]
-    if missing:
-        raise ValidationFailed(
-            {f"acknowledged.{name}": ["Confirm this before starting."] for name in missing}
-        )
-    request = EstimateRequest(job.dataset.id, as_request(job), job.created_by.id, job.id)
+    check_acknowledged(acknowledged)
+    request = EstimateRequest(job.dataset.id, as_request(job), job.created_by.id, job.id, job.given_step)
     estimate = estimate_job(
         request,
         datasets=datasets,
@@ -122,6 +118,15 @@ def start_job(
     )
     tell("job_queued", started)
     return started
+
+
+def check_acknowledged(acknowledged: Mapping[str, bool]) -> None:
+    """ValidationFailed while anything is not confirmed."""
+    missing = [name for name in ACKNOWLEDGEMENTS if acknowledged.get(name) is not True]
+    if missing:
+        raise ValidationFailed(
+            {f"acknowledged.{name}": ["Confirm this before starting."] for name in missing}
+        )
 
 
 def _reserve(

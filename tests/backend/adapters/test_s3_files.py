@@ -68,6 +68,17 @@ def test_head_tells_size_and_etag_and_none_for_an_absent_file(files: Any) -> Non
     assert files.head(KEY)["etag"] != first["etag"]
 
 
+def test_a_copy_is_a_file_of_its_own(files: Any) -> None:
+    files.write(KEY, b"first", "text/plain")
+    files.copy(KEY, "jobs/job_2/copy")
+    files.write(KEY, b"second", "text/plain")
+    assert files.read("jobs/job_2/copy", max_bytes=10) == b"first"
+    files.copy(KEY, "jobs/job_2/copy")
+    assert files.read("jobs/job_2/copy", max_bytes=10) == b"second"
+    with pytest.raises(NotFound):
+        files.copy("jobs/none", "jobs/job_2/other")
+
+
 def test_an_absent_file_cannot_be_read(files: Any) -> None:
     with pytest.raises(NotFound):
         list(files.read_chunks(KEY))

@@ -81,6 +81,11 @@ class FakeFiles:
     def write(self, key: str, body: bytes, content_type: str) -> None:
         self.objects[key] = body
 
+    def copy(self, source: str, target: str) -> None:
+        if source not in self.objects:
+            raise NotFound(f"There is no file {source}.")
+        self.objects[target] = self.objects[source]
+
     def list(self, prefix: str) -> Sequence[Mapping[str, Any]]:
         return [
             {"key": key, "size_bytes": len(body), "last_modified": datetime(2026, 11, 22, tzinfo=UTC)}

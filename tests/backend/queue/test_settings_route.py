@@ -24,7 +24,7 @@ def _start(site: Site, count: int) -> list[str]:
 
 def test_the_defaults_are_three_jobs_and_a_cap_a_fifth_above_the_estimate(site: Site) -> None:
     reply = site.dana.call("GET", "/api/settings")
-    assert reply.data == {"concurrency_limit": 3, "default_cap_factor": "1.2"}
+    assert reply.data == {"concurrency_limit": 3, "default_cap_factor": "1.2", "pause_kept_days": 30}
     assert differing_keys(reply.body, json.loads(EXAMPLE.read_text("utf-8"))) == []
 
 
@@ -32,7 +32,11 @@ def test_what_is_not_given_stays_and_each_change_is_in_the_audit_log(site: Site)
     admin = site.person("ada", Role.ADMIN)
     assert admin.call("PUT", "/api/settings", {"concurrency_limit": 5}).status == 200
     changed = admin.call("PUT", "/api/settings", {"default_cap_factor": "1.5"})
-    assert changed.data == {"concurrency_limit": 5, "default_cap_factor": "1.5"}
+    assert changed.data == {
+        "concurrency_limit": 5,
+        "default_cap_factor": "1.5",
+        "pause_kept_days": 30,
+    }
     assert admin.call("PUT", "/api/settings", {"concurrency_limit": 5}).data == changed.data
     lines = [line["details"] for line in site.world.audit.lines if line["action"] == "settings.change"]
     assert lines == [{"concurrency_limit": [3, 5]}, {"default_cap_factor": ["1.2", "1.5"]}]
@@ -42,7 +46,12 @@ def test_other_parts_of_the_organisation_s_document_survive_a_change(site: Site)
     site.world.documents.put("organisation", {"grace_usd": "20.00"})
     site.dana.call("PUT", "/api/settings", {"concurrency_limit": 2})
     stored = site.world.documents.get("organisation")
-    assert stored == {"grace_usd": "20.00", "concurrency_limit": 2, "default_cap_factor": "1.2"}
+    assert stored == {
+        "grace_usd": "20.00",
+        "concurrency_limit": 2,
+        "default_cap_factor": "1.2",
+        "pause_kept_days": 30,
+    }
 
 
 @pytest.mark.parametrize(
@@ -57,6 +66,9 @@ def test_other_parts_of_the_organisation_s_document_survive_a_change(site: Site)
         ({"default_cap_factor": 1.5}, "default_cap_factor"),
         ({"default_cap_factor": "NaN"}, "default_cap_factor"),
         ({"concurrency": 3}, "concurrency"),
+        ({"pause_kept_days": 0}, "pause_kept_days"),
+        ({"pause_kept_days": 366}, "pause_kept_days"),
+        ({"pause_kept_days": "30"}, "pause_kept_days"),
     ],
 )
 def test_what_cannot_be_set_is_refused_by_name(site: Site, body: dict[str, Any], field: str) -> None:

@@ -31,7 +31,7 @@ def test_a_draft_is_made_and_read_back(site: Site) -> None:
     made = site.dana.call("POST", "/api/jobs", {**DRAFT, "name": "Harbour one", "tags": ["first-try"]})
     assert made.status == 201
     assert made.data["status"] == "pending_configuration"
-    assert made.data["allowed_actions"] == ["start", "edit", "delete", "edit_metadata"]
+    assert made.data["allowed_actions"] == ["start", "edit", "delete", "clone", "edit_metadata"]
     read = site.noor.call("GET", f"/api/jobs/{made.data['id']}")
     assert (read.status, read.data["name"], read.data["tags"]) == (200, "Harbour one", ["first-try"])
     _assert_like(read.body, "job")

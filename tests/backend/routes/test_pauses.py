@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from datetime import datetime
 
-from tests.backend.routes.site import GPU, Site
+import pytest
+from chalicelib.domain.identity import Role
+from chalicelib.domain.track_record import as_record
+
+from tests.backend.estimate.examples import a_finished_job
+from tests.backend.identity.pool import Caller
+from tests.backend.routes.site import DRAFT, GPU, Site
 from tests.lifecycle.trainer import Trainer
 
 
@@ -106,3 +113,42 @@ def test_a_resume_reserves_what_is_left_of_the_cap_or_is_refused(site: Site, pau
     assert site.dana.call("POST", f"/api/jobs/{paused}/resume", {}).status == 202
     cap = site.dana.call("GET", f"/api/jobs/{paused}").data["cost"]["spend_cap_usd"]
     assert site.dana.call("GET", "/api/budget").data["forecast_usd"] == cap
+
+
+def test_the_page_says_until_when_a_pause_is_kept(site: Site, paused: str) -> None:
+    def kept_days() -> int:
+        pause = site.dana.call("GET", f"/api/jobs/{paused}/live").data["job"]["pause"]
+        kept = datetime.fromisoformat(pause["kept_until"]) - datetime.fromisoformat(pause["paused_at"])
+        return kept.days
+
+    assert kept_days() == 30
+    assert site.dana.call("PUT", "/api/settings", {"pause_kept_days": 3}).data["pause_kept_days"] == 3
+    assert kept_days() == 3
+
+
+def test_a_resume_keeps_back_what_the_wished_gpu_needs_for_a_good_ending(site: Site, paused: str) -> None:
+    other = "NVIDIA A100 80GB PCIe"
+    record = [
+        a_finished_job(number, base_model_id=DRAFT["base_model"], gpu_type=other, closing_seconds=9000.0)
+        for number in range(4)
+    ]
+    document = site.world.documents.get("track_record")
+    assert document is not None
+    rows = json.dumps([as_record(each) for each in record])
+    site.world.documents.put("track_record", {**document, "jobs": rows})
+    cap = {"spend_cap_usd": "2.50"}
+    dearer = site.dana.call("POST", f"/api/jobs/{paused}/resume", {"gpu": {"type": other}, **cap})
+    assert (dearer.status, list(dearer.body["details"])) == (422, ["spend_cap_usd"])
+    assert site.dana.call("POST", f"/api/jobs/{paused}/resume", cap).status == 202
+
+
+def test_nobody_is_offered_what_would_be_refused_them(site: Site, paused: str) -> None:
+    def offered(by: Caller) -> list[list[str]]:
+        row = by.call("GET", "/api/jobs").data["jobs"][0]
+        live = by.call("GET", f"/api/jobs/{paused}/live").data["job"]
+        return [each["allowed_actions"] for each in (by.call("GET", f"/api/jobs/{paused}").data, live, row)]
+
+    for own in (site.dana, site.person("mia", Role.MANAGER)):
+        assert all({"resume", "cancel", "edit_metadata"} <= set(each) for each in offered(own))
+    for each in offered(site.miro):
+        assert not {"resume", "cancel", "edit_metadata"} & set(each)

@@ -42,18 +42,19 @@ const AVAILABILITY = { LOW: 'Low availability: starting may take longer', NONE: 
 /**
  * Base model, GPU type, count and tier.
  * @param {object} catalog @param {object} choice @param {object|null} estimate @param {(change: object) => void} onChange of the choice
+ * @param {boolean} [isLocked] a checkpoint decides the base model and the number of GPUs
  */
-export function gpuSection(catalog, choice, estimate, onChange) {
+export function gpuSection(catalog, choice, estimate, onChange, isLocked = false) {
   const gpu = catalog.gpus.find((one) => one.type === choice.gpu.type);
   const model = catalog.base_models.find((one) => one.id === choice.baseModel);
   const setGpu = (change) => onChange({ gpu: { ...choice.gpu, ...change } });
   const chooseType = (type) => {
     const tiers = offeredTiers(catalog.gpus.find((one) => one.type === type));
-    setGpu({ type, count: 1, tier: tiers.includes(choice.gpu.tier) ? choice.gpu.tier : tiers[0] });
+    setGpu({ type, ...(isLocked ? {} : { count: 1 }), tier: tiers.includes(choice.gpu.tier) ? choice.gpu.tier : tiers[0] });
   };
   const note = AVAILABILITY[gpu?.availability];
   return html`<div class="stack"><div class="two-fields">
-    <div class="field"><label for="base-model">Base model</label><select class="select" id="base-model" @change=${(event) => onChange({ baseModel: event.target.value })}>
+    <div class="field"><label for="base-model">Base model</label><select class="select" id="base-model" ?disabled=${isLocked} @change=${(event) => onChange({ baseModel: event.target.value })}>
       ${catalog.base_models.map((one) => html`<option value=${one.id} ?disabled=${!one.available} ?selected=${one.id === choice.baseModel}>${one.name}${one.available ? '' : ' (not available)'}</option>`)}</select>
       ${model ? html`<p class="hint">${(model.parameters / 1e9).toFixed(model.parameters < 1e9 ? 2 : 1)}B parameters · ${count(model.context_length)} tokens context · licence ${model.license}${model.license_accept_required ? ', to be accepted at its publisher' : ''}</p>` : nothing}
       ${model?.note ? html`<p class="hint">${model.note}</p>` : nothing}
@@ -63,7 +64,7 @@ export function gpuSection(catalog, choice, estimate, onChange) {
       ${catalog.gpus.map((one) => html`<option value=${one.type} ?disabled=${!one.available} ?selected=${one.type === choice.gpu.type}>${one.name}${one.available ? '' : ' (not offered)'}${one.note ? ` - ${one.note}` : ''}</option>`)}</select>
       ${note ? html`<p class="hint warning">${note}</p>` : nothing}</div></div>
     ${gpu && gpu.max_count > 1 ? html`<div class="field"><label for="gpu-count">Number of GPUs <span class="counter num">${choice.gpu.count}</span></label>
-      <input type="range" id="gpu-count" min="1" max=${gpu.max_count} .value=${String(choice.gpu.count)} @input=${(event) => setGpu({ count: Number(event.target.value) })}>
+      <input type="range" id="gpu-count" ?disabled=${isLocked} min="1" max=${gpu.max_count} .value=${String(choice.gpu.count)} @input=${(event) => setGpu({ count: Number(event.target.value) })}>
       <p class="hint">Every GPU is billed and holds the whole model. A step is divided among them: the estimate says how much sooner the job ends, and the model needs no more memory per GPU.</p></div>` : nothing}
     ${gpu ? html`<div class="choices two" role="radiogroup" aria-label="Tier">${offeredTiers(gpu).map((tier) => tierCard(gpu, tier, choice, estimate, (value) => setGpu({ tier: value })))}</div>` : nothing}</div>`;
 }

@@ -2,3 +2,4 @@
 export { openCancelDialog as cancel } from './cancel_dialog.js';
 export { openPauseDialog as pause } from './pause_dialog.js';
 export { openResumeDialog as resume } from './resume_dialog.js';
+export { openRetryDialog as retry } from './retry_dialog.js';

@@ -19,6 +19,11 @@ async function withDialog(verb, job, onDone) {
   }
 }
 
+async function clone(job) {
+  const { cloneJob } = await import('./clone_job.js');
+  await cloneJob(job);
+}
+
 async function deleteJob(job, onDone) {
   const { confirmDialog } = await import('../shared/confirm.js');
   const sure = await confirmDialog({ title: 'Delete this job?', text: `${job.name} and its metrics and event log are removed. This cannot be undone.`, confirm: 'Delete job' });
@@ -61,6 +66,8 @@ export function menuItems(job, done) {
     job.model_id && { label: 'Download Artifacts', icon: 'download', href: `/models/${job.model_id}` },
     may('pause') && { label: 'Pause Job', icon: 'pause', action: () => withDialog('pause', job, done) },
     may('resume') && { label: 'Resume Job', icon: 'play', action: () => withDialog('resume', job, done) },
+    may('retry') && { label: job.status === 'failed' ? 'Retry with Suggestions' : 'Retry', icon: 'rotate-ccw', action: () => withDialog('retry', job, done) },
+    may('clone') && { label: job.status === 'cancelled' ? 'Clone Configuration' : 'Clone', icon: 'copy', action: () => clone(job) },
     !may('start') && { label: 'Compare...', icon: 'scale', href: `/training-jobs/compare?ids=${job.id}` },
     ...copies(job),
     may('cancel') && { label: 'Cancel Job', icon: 'octagon-x', tone: 'danger', action: () => withDialog('cancel', job, done) },

@@ -32,7 +32,7 @@ export function progressCard(job, receivedAtMs, stages) {
   ].filter(Boolean);
   return html`<section class="card" aria-label="Progress"><div class="body"><div class="prog-row"><span class="big">${percent(done.percent, 1)} <span class="sr">complete</span></span>
     <span class="sub">${parts.join(' · ') || 'Waiting to start'}</span><span class="eta">${times.join(' · ')}</span></div>
-    ${progress(done.percent, 'Training progress', BAR_TONES[job.status] ?? '')}${stages}<p class="sentence">${job.status_sentence}</p></div></section>`;
+    ${progress(done.percent, 'Training progress', BAR_TONES[job.status] ?? '')}${stages}${job.error ? nothing : html`<p class="sentence">${job.status_sentence}</p>`}</div></section>`;
 }
 
 function sparkline(values) {

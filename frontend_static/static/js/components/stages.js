@@ -1,6 +1,6 @@
 import { duration, percent, spokenDuration } from '../shared/format.js';
 import { cheer } from '../shared/flash.js';
-import { html, icon } from '../shared/view.js';
+import { html, icon, nothing } from '../shared/view.js';
 
 const VARIES = 'Duration varies by dataset size, GPU availability, and model cache status';
 
@@ -39,6 +39,17 @@ export function stageList(stages, onOpen, nowMs = Date.now()) {
     title=${stage.state === 'pending' ? VARIES : stage.message ?? stage.label} @click=${() => onOpen(stage)}>
     <span class="stage-n num" aria-hidden="true">${marks[stage.state] ?? index + 1}</span><span class="cut"><span class="sr">Stage ${index + 1} of ${stages.length}: </span>${stage.label}<span class="sr"> - ${spoken(stage, nowMs)}</span></span><small class="num" aria-hidden="true">${line(stage, nowMs)}</small>
     <span class="stage-bar"><i .style=${`inline-size:${Math.round((stage.progress ?? 0) * 100)}%`}></i></span></button></li>`)}</ol>`;
+}
+
+/**
+ * Below the stages of a failed job: which one failed and, cut short, with what.
+ * @param {object} job @param {(stage: object) => void} onOpen
+ */
+export function failedStage(job, onOpen) {
+  const stage = job.stages.find((one) => one.state === 'failed');
+  if (!stage || !job.error) return nothing;
+  return html`<p class="stage-error">${icon('circle-x', 'sm')}<b>Failed: ${job.error.title}</b><span class="cut" title=${job.error.message}>${job.error.message}</span>
+    <button type="button" class="btn ghost sm" @click=${() => onOpen(stage)}>View Details</button></p>`;
 }
 
 /**

@@ -1,11 +1,11 @@
 import { emptySeries, mergePoints } from '../components/series.js';
-import { endNotice, jobHeader, openErrorDetails, openStageDetails } from '../components/job_header.js';
+import { canContinue, endNotice, jobHeader } from '../components/job_header.js';
 import { configurationCard, costCard, informationCard, kpis, metricsCard, progressCard } from '../components/job_overview.js';
 import { eventRow } from '../components/event_row.js';
 import { showPlainIcon, showProgressIcon } from '../components/favicon.js';
 import { pauseCard } from '../components/pause_card.js';
 import { markdown } from '../components/markdown.js';
-import { stageList, stageNews } from '../components/stages.js';
+import { failedStage, stageList, stageNews } from '../components/stages.js';
 import { tabBar } from '../components/tabs.js';
 import { followDownload } from '../components/save.js';
 import { get, post, query, remove } from '../shared/api.js';
@@ -21,7 +21,7 @@ const RECENT_EVENTS = 6;
 const TABS = [['overview', 'Overview'], ['metrics', 'Metrics'], ['event-log', 'Event Log'], ['artifacts', 'Artifacts']];
 
 const jobId = pathPart();
-const state = { job: null, cursor: null, series: emptySeries(), recent: [], newEvents: 0, receivedAt: 0, jobAt: 0, error: null, tab: chosenTab(), chart: null, log: null };
+const state = { job: null, cursor: null, series: emptySeries(), recent: [], newEvents: 0, receivedAt: 0, jobAt: 0, error: null, tab: chosenTab(), chart: null, log: null, kept: [], keptOf: null };
 let poller = null;
 
 function chosenTab() {
@@ -86,6 +86,30 @@ async function resume() {
   openResumeDialog(state.job, (done) => done && poller.refresh());
 }
 
+async function retry(wanted = null) {
+  const { openRetryDialog } = await import('../components/retry_dialog.js');
+  openRetryDialog(state.job, undefined, wanted);
+}
+
+async function clone() {
+  const { cloneJob } = await import('../components/clone_job.js');
+  await cloneJob(state.job);
+}
+
+const openLog = () => selectTab('event-log');
+
+async function showError() {
+  const { openErrorDetails } = await import('../components/job_details.js');
+  openErrorDetails(state.job, openLog);
+}
+
+async function showStage(stage) {
+  const { openStageDetails } = await import('../components/job_details.js');
+  const { job } = state;
+  const continues = stage.state === 'failed' && job.allowed_actions.includes('retry') && canContinue(job);
+  openStageDetails(job, stage, { onLog: openLog, onRetry: continues ? () => retry('continue') : null });
+}
+
 async function deleteJob() {
   const { confirmDialog } = await import('../shared/confirm.js');
   const sure = await confirmDialog({ title: 'Delete this job?', text: 'Its metrics and event log are removed. This cannot be undone.', confirm: 'Delete job' });
@@ -103,12 +127,25 @@ async function editMetadata() {
   openMetadataDialog(state.job, catalog.tags, () => poller.refresh());
 }
 
-async function downloadCheckpoint() {
+async function downloadCheckpoint(step) {
   try {
-    const reply = await post(`/jobs/${jobId}/checkpoints/${state.job.checkpoint.step}/download`, {});
+    const reply = await post(`/jobs/${jobId}/checkpoints/${step}/download`, {});
     for (const file of reply.files) followDownload(file.url, file.name);
   } catch (error) {
     toast(`Download Error. ${error.message}`, 'danger');
+  }
+}
+
+/** Read when the tab is open and a newer one was stored; without an answer the last one is shown alone. */
+async function loadCheckpoints() {
+  const step = state.job.checkpoint?.step ?? null;
+  if (step === null || step === state.keptOf) return;
+  state.keptOf = step;
+  try {
+    state.kept = (await get(`/jobs/${jobId}/checkpoints`)).checkpoints;
+    paint();
+  } catch {
+    state.keptOf = null;
   }
 }
 
@@ -136,8 +173,8 @@ function paintProgress() {
   const slot = find('#progress-slot');
   const { job } = state;
   if (!slot || !job) return;
-  const stages = stageList(job.stages, (stage) => openStageDetails(stage, () => selectTab('event-log')), job.is_final ? Date.parse(job.ended_at) : Date.now());
-  mount(slot, progressCard(job, state.jobAt, stages));
+  const stages = stageList(job.stages, showStage, job.is_final ? Date.parse(job.ended_at) : Date.now());
+  mount(slot, progressCard(job, state.jobAt, html`${stages}${failedStage(job, showStage)}`));
 }
 
 async function paintChart() {
@@ -187,7 +224,8 @@ async function paintOther() {
   } else {
     leaveCurves();
     const { artifacts } = await import('../components/artifacts.js');
-    mount(host.firstElementChild, artifacts(job, { onCheckpoint: downloadCheckpoint }));
+    mount(host.firstElementChild, artifacts(job, state.kept, { onCheckpoint: downloadCheckpoint }));
+    loadCheckpoints();
   }
 }
 
@@ -207,8 +245,8 @@ function staleNotice() {
 function paint() {
   const { job } = state;
   if (!job) return;
-  mount(find('#job-head'), jobHeader(job, { onCancel: cancel, onDelete: deleteJob, onPause: pause, onResume: resume }));
-  const notices = [staleNotice(), endNotice(job, () => openErrorDetails(job.error))].filter((one) => one !== nothing);
+  mount(find('#job-head'), jobHeader(job, { onCancel: cancel, onDelete: deleteJob, onPause: pause, onResume: resume, onRetry: retry, onClone: clone }));
+  const notices = [staleNotice(), endNotice(job, { onDetails: showError, onRetry: retry })].filter((one) => one !== nothing);
   find('#job-notices').hidden = notices.length === 0;
   mount(find('#job-notices'), html`<div class="stack-2">${notices}</div>`);
   const tabs = TABS.map(([id, label]) => ({ id, label, count: id === 'event-log' && state.newEvents ? `${state.newEvents} new` : null, isNew: true }));

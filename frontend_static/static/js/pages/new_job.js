@@ -6,7 +6,7 @@ import { parameterFields } from '../components/parameter_fields.js';
 import { presetCards } from '../components/preset_cards.js';
 import { tagsEditor } from '../components/tags_editor.js';
 import { get, patch, post, query } from '../shared/api.js';
-import { date, usd } from '../shared/format.js';
+import { count, date, usd } from '../shared/format.js';
 import { setTitle, startShell } from '../shared/shell.js';
 import { toast } from '../shared/toast.js';
 import { debounce, readParameter } from '../shared/url_state.js';
@@ -41,7 +41,8 @@ function chooseDataset(dataset) {
 }
 
 async function estimate() {
-  const body = estimateRequest(state.choice);
+  const wanted = estimateRequest(state.choice);
+  const body = wanted && draftId ? { ...wanted, job_id: draftId } : wanted;
   estimating?.abort();
   if (!body) return;
   const own = new AbortController();
@@ -153,8 +154,9 @@ async function saveDraft() {
   }
 }
 
-function section(number, title, text, content) {
-  return html`<section class="card" aria-labelledby="step-${number}"><header><h2 id="step-${number}" class="row"><span class="step-n" aria-hidden="true">${number}</span>${title}</h2>${text ? html`<span class="small muted">${text}</span>` : nothing}</header><div class="body">${content}</div></section>`;
+/** A part of the form; one that a checkpoint decides is shown and cannot be changed. */
+function section(number, title, text, content, isLocked = false) {
+  return html`<section class="card ${isLocked ? 'locked' : ''}" ?inert=${isLocked} aria-labelledby="step-${number}"><header><h2 id="step-${number}" class="row"><span class="step-n" aria-hidden="true">${number}</span>${title}</h2>${text ? html`<span class="small muted">${text}</span>` : nothing}</header><div class="body">${content}</div></section>`;
 }
 
 function problemLine(text) {
@@ -192,6 +194,14 @@ function capField() {
     <p class="hint">A hard limit. Before it is reached the job saves its work and exports the adapter, then stops.</p>${problemLine(found.spend_cap_usd ?? state.fieldErrors.spend_cap_usd?.[0])}</div>`;
 }
 
+function originNotice() {
+  const from = state.origin;
+  if (!from) return nothing;
+  const link = html`<a class="link" href="/training-jobs/${from.job_id}">${from.job_name}</a>`;
+  if (from.from_step) return notice(html`Goes on from step ${count(from.from_step)} of ${link}. Dataset, preset, model and hyperparameters belong to that checkpoint; GPU type, tier, cap and words may change. Resuming from checkpoint of ${from.status} job may produce unexpected results.`, undefined, 'warning');
+  return notice(html`${from.kind === 'retry' ? 'A retry' : 'A copy'} of ${link}.${from.status === 'cancelled' ? ' Previous job was cancelled. This will start a completely new training run.' : ''}`, undefined, from.status === 'cancelled' ? 'warning' : 'info');
+}
+
 function form() {
   const { choice, catalog } = state;
   const values = hyperparameters(choice, catalog);
@@ -201,11 +211,12 @@ function form() {
     state.search = search;
     searchLater();
   };
-  return html`${section(1, 'Dataset', '', datasetPicker(state.datasets, choice.dataset, { search: state.search, onSearch, onChoose: chooseDataset }))}
+  const isLocked = Boolean(state.origin?.from_step);
+  return html`${originNotice()}${section(1, 'Dataset', '', datasetPicker(state.datasets, choice.dataset, { search: state.search, onSearch, onChoose: chooseDataset }), isLocked)}
     ${section(2, 'Training Preset', 'Choose a pre-configured profile optimized for different use cases', html`<div class="stack">${presetCards(catalog.presets, choice, state.presetEstimates, (presetId) => change({ presetId, overrides: {} }))}
-      <a class="link small row" href="/docs/hyperparameters-explained" target="_blank" rel="noopener">Understanding LoRA Hyperparameters${icon('external-link', 'sm')}</a></div>`)}
-    ${section(3, 'Model and GPU', '', gpuSection(catalog, choice, state.estimate, change))}
-    <details class="card" id="advanced"><summary>${icon('chevron-right', 'sm')}<h2>Advanced hyperparameters</h2>${changed ? html`<span class="badge" data-tone="info">${changed} changed</span>` : nothing}</summary><div class="body stack">
+      <a class="link small row" href="/docs/hyperparameters-explained" target="_blank" rel="noopener">Understanding LoRA Hyperparameters${icon('external-link', 'sm')}</a></div>`, isLocked)}
+    ${section(3, 'Model and GPU', '', gpuSection(catalog, choice, state.estimate, change, isLocked))}
+    <details class="card ${isLocked ? 'locked' : ''}" id="advanced" ?inert=${isLocked}><summary>${icon('chevron-right', 'sm')}<h2>Advanced hyperparameters</h2>${changed ? html`<span class="badge" data-tone="info">${changed} changed</span>` : nothing}</summary><div class="body stack">
       <p class="small muted">Fine-tune training parameters (based on ${preset?.name ?? 'custom'} preset)</p>${parameterFields(catalog, values, state.fieldErrors, setParameter)}
       ${changed ? html`<div><button type="button" class="btn sm" @click=${() => change({ overrides: {} })}>${icon('rotate-ccw', 'sm')}Back to the preset</button></div>` : nothing}</div></details>
     ${section(4, 'Job information', '', detailsFields())}${section(5, 'Spend cap', '', capField())}`;
@@ -232,6 +243,7 @@ async function prefill() {
     }
     const dataset = job.dataset ? await get(`/datasets/${job.dataset.id}`) : null;
     state.choice = choiceFromJob(job, dataset);
+    state.origin = job.origin;
     const preset = state.catalog.presets.find((one) => one.id === state.choice.presetId);
     state.choice.overrides = differences(job.configuration.hyperparameters, preset);
     setTitle(`Configure ${job.name}`);

@@ -15,15 +15,13 @@ from chalicelib.domain.dataset import Dataset
 from chalicelib.domain.gpu import Capabilities, GpuOffer, Pod, PodBill, PodRequest
 from chalicelib.domain.identity import ApiToken, User
 from chalicelib.domain.job import Job
-from chalicelib.domain.metrics import PointBlock
 from chalicelib.domain.model import Model
 from chalicelib.domain.notification import Notification
-from chalicelib.domain.progress import LogEvent, Progress
 from chalicelib.domain.queue import Slots
-from chalicelib.domain.rollups import RollUp
 from chalicelib.domain.termination import Termination
 from chalicelib.ports_money import BudgetStore as BudgetStore
 from chalicelib.ports_money import CostStore as CostStore
+from chalicelib.ports_progress import ProgressStore as ProgressStore
 
 
 class Clock(Protocol):
@@ -58,36 +56,6 @@ class JobStore(Protocol):
     def changed_since(self, changed_at: datetime | None, limit: int = 500) -> Sequence[Job | str]:
         """Jobs (or the id of a deleted one) whose `changed_at` is at or after the given time, oldest change first."""
         ...
-
-
-class ProgressStore(Protocol):
-    def get(self, job_id: str) -> Progress | None: ...
-
-    def save(
-        self,
-        after: Progress,
-        *,
-        expected: Progress | None,
-        events: Sequence[LogEvent] = (),
-        block: PointBlock | None = None,
-        rollups: Sequence[RollUp] = (),
-    ) -> Progress:
-        """Progress, its new log events, its new points and the roll-ups they complete: all or nothing, exactly once."""
-        ...
-
-    def events(self, job_id: str, after: int = -1, limit: int | None = None) -> Sequence[LogEvent]:
-        """Log events with a number above `after`, oldest first."""
-        ...
-
-    def blocks(
-        self, job_id: str, after_revision: int = 0, up_to_revision: int | None = None
-    ) -> Sequence[PointBlock]:
-        """In order of revision."""
-
-    def rollups(self, job_id: str, level: int, after: int, up_to: int) -> Sequence[RollUp]:
-        """Those of a level that end behind revision `after` and up to `up_to`, in order."""
-
-    def delete(self, job_id: str) -> None: ...
 
 
 class AttemptStore(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,11 @@ if TYPE_CHECKING:
     from tests.frontend.fixture_world import World
 
 SECONDS_PER_STEP = 3.0
+
+
+def wobble(step: int, pace: float) -> float:
+    """Between -1 and 1, without a period that the eye would find."""
+    return math.sin(step * pace) * math.sin(step * 0.137 * pace + 1) * math.sin(step * step * 0.01)
 
 
 def begin(world: World, job: dict[str, Any]) -> None:

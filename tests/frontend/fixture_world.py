@@ -58,11 +58,6 @@ def loss_at(step: int, slope: float = 140.0) -> float:
     )
 
 
-def wobble(step: int, pace: float) -> float:
-    """Between -1 and 1, without a period that the eye would find."""
-    return math.sin(step * pace) * math.sin(step * 0.137 * pace + 1) * math.sin(step * step * 0.01)
-
-
 class World:
     """Everything the fixture API knows; one lock because the server answers from several threads."""
 
@@ -140,9 +135,9 @@ class World:
                 loss,
                 round(loss + 0.03, 4) if step % 40 == 0 else None,
                 round(2e-4 * math.cos(step / TOTAL_STEPS * 1.4), 8),
-                round(0.4 * loss + 0.12 * wobble(step, 3.1), 3),
-                round(1900 + 38 * wobble(step, 2.3), 1),
-                round(min(99.0, 94 + 3.4 * wobble(step, 5.7)), 1),
+                round(0.4 * loss + 0.12 * fixture_log.wobble(step, 3.1), 3),
+                round(1900 + 38 * fixture_log.wobble(step, 2.3), 1),
+                round(min(99.0, 94 + 3.4 * fixture_log.wobble(step, 5.7)), 1),
                 round(66 + 2 * step / TOTAL_STEPS, 2),
                 round(step * 0.00236, 4),
             )

@@ -22,6 +22,7 @@ TARGETS = {
     "site": "frontend_static/build.py",
     "package": "-m infrastructure.package",
     "bench": "benchmarks/*.py",
+    "screens": "-m tests.frontend.screens",
     "clean": "rm -rf",
     "help": "",
 }

@@ -16,7 +16,7 @@ const CURVES = [
 ];
 
 /** The curves beside the loss, one small chart each, under one cursor. A metric that was never reported is left out. */
-export class MetricCurves {
+class MetricCurves {
   /** @param {HTMLElement} host */
   constructor(host) {
     this.host = host;
@@ -131,4 +131,18 @@ export class MetricCurves {
       ${known.length ? html`<div class="curves">${known.map((curve) => this.#figure(curve))}</div><p class="hint pad">One cursor for all · Drag to zoom · Double-click to reset</p>`
         : html`<p class="pad muted small">Learning rate, gradient norm and the GPU's figures are drawn here as training progresses.</p>`}`, this.host);
   }
+}
+
+let shown = null;
+
+/**
+ * Draws the curves into a place of the page; those of a place that is gone are ended.
+ * @param {HTMLElement|null} host @param {Record<string, Array<number|null>>} series
+ */
+export function paintCurves(host, series) {
+  if (shown?.host !== host) {
+    shown?.destroy();
+    shown = host ? new MetricCurves(host) : null;
+  }
+  shown?.update(series);
 }

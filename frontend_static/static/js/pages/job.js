@@ -186,27 +186,10 @@ async function paintChart() {
   if (state.chart !== 'loading') state.chart.update(state.series);
 }
 
-async function paintCurves() {
-  const { MetricCurves } = await import('../components/metric_curves.js');
-  const host = find('#curves-card');
-  if (!host) return;
-  if (state.curves?.host !== host) {
-    leaveCurves();
-    state.curves = new MetricCurves(host);
-  }
-  state.curves.update(state.series);
-}
-
-function leaveCurves() {
-  state.curves?.destroy();
-  state.curves = null;
-}
-
 async function paintOther() {
   const host = find('#other');
   const { job } = state;
   if (state.tab === 'event-log') {
-    leaveCurves();
     host.firstElementChild?.classList.contains('event-log-host') || host.replaceChildren(Object.assign(document.createElement('div'), { className: 'event-log-host' }));
     if (state.log) return;
     const { EventLog } = await import('../components/event_log.js');
@@ -220,9 +203,8 @@ async function paintOther() {
   if (state.tab === 'metrics') {
     mount(host.firstElementChild, html`<div class="stack"><section class="card" id="curves-card" aria-labelledby="curves-title"></section>
       <div class="halves">${metricsCard(job, true)}<div class="stack">${costCard(job, state.jobAt)}${configurationCard(job)}</div></div></div>`);
-    await paintCurves();
+    (await import('../components/metric_curves.js')).paintCurves(find('#curves-card'), state.series);
   } else {
-    leaveCurves();
     const { artifacts } = await import('../components/artifacts.js');
     mount(host.firstElementChild, artifacts(job, state.kept, { onCheckpoint: downloadCheckpoint }));
     loadCheckpoints();

@@ -26,6 +26,7 @@ from chalicelib.routes import (
     organisation,
     queue,
     session,
+    statistics,
     tokens,
     webhooks,
 )
@@ -59,6 +60,7 @@ ROUTES = (
     notifications,
     organisation,
     queue,
+    statistics,
     approvals,
     budget,
     costs,

@@ -88,3 +88,16 @@ def _offer(job: Json) -> Json:
 def checkpoints(world: World, request: Request, body: Json) -> Any:
     job = world.job(request.path_params["job_id"])
     return example("checkpoints") if job["checkpoint"] else {"checkpoints": []}
+
+
+def stops(world: World, request: Request, body: Json) -> Any:
+    if world.user["role"] == "member":
+        raise Refused(403, "not_allowed", "This needs the role manager or above; yours is member.")
+    shown = copy.deepcopy(example("stops"))
+    if request.query_params.get("days") == "30":
+        shown.update(jobs=0, people=[])
+    return {**shown, "days": int(request.query_params.get("days", 90))}
+
+
+def pause_advice(world: World, request: Request, body: Json) -> Any:
+    return {"advice": example("stops")["advice"]}

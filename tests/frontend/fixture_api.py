@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.frontend import fixture_compare
-from tests.frontend.fixture_again import checkpoints, clone_job, retry_job
+from tests.frontend.fixture_again import checkpoints, clone_job, pause_advice, retry_job, stops
 from tests.frontend.fixture_jobs_list import bulk, export, list_jobs, page_of
 from tests.frontend.fixture_pauses import pause_job, resume_job
 from tests.frontend.fixture_world import FINAL_STATUSES, Json, Refused, World, example
@@ -216,6 +216,8 @@ TABLE: list[tuple[str, str, Handler]] = [
     ("POST", "/jobs/{job_id}/retry", retry_job),
     ("POST", "/jobs/{job_id}/clone", clone_job),
     ("GET", "/jobs/{job_id}/checkpoints", checkpoints),
+    ("GET", "/jobs/{job_id}/pause-advice", pause_advice),
+    ("GET", "/statistics/stops", stops),
     ("POST", "/jobs/{job_id}/pause", pause_job),
     ("POST", "/jobs/{job_id}/resume", resume_job),
 ]

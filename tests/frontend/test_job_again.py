@@ -103,7 +103,7 @@ def test_menus_of_ended_jobs_offer_what_fits(site: Site, open_page: Opener) -> N
     page.get_by_role("menuitem", name="Clone Configuration").click()
     page.wait_for_url("**/configure")
     expect(page.get_by_label("Job name")).to_have_value("Onboarding tone - Conservative - 2026-11-21 (copy)")
-    expect(page.get_by_text("This will start a completely new training run.")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("A copy of")).to_contain_text("Onboarding tone")
 
 
 def test_a_failed_stage_says_what_failed_and_opens_its_log(site: Site, open_page: Opener) -> None:

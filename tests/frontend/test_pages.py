@@ -33,6 +33,7 @@ PAGES = {
     "comparison": "/training-jobs/compare?ids={running},{completed},{failed},{cancelled}",
     "sequence of events": "/training-jobs/compare?ids={running},{failed}&view=sequence",
     "choice of a comparison": "/training-jobs/compare?ids={running}",
+    "statistics": "/statistics",
     "new job": "/training-jobs/new?dataset={dataset}",
     "datasets": "/datasets",
     "dataset": "/datasets/{dataset}",

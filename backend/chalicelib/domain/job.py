@@ -110,6 +110,8 @@ class Job:
     recoveries: int = 0
     # The attempt whose loss was counted last: one loss counts once, however often it is reported.
     lost_attempt: int = 0
+    # When each loss was counted, over all its runs.
+    losses: tuple[datetime, ...] = ()
     pauses: tuple[Pause, ...] = ()
     queued_at: datetime | None = None
     # Since `queued_at`: moved to the front of the queue, and taken by the dispatcher (the newest time; see domain/queue.py).

@@ -26,6 +26,7 @@ def begin_recovery(job: Job, lost_attempt: int, now: datetime) -> Job:
         job,
         status=JobStatus.RECOVERING,
         recoveries=job.recoveries + 1,
+        losses=(*job.losses, now),
         lost_attempt=lost_attempt,
         changed_at=now,
     )

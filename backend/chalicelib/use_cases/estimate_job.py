@@ -17,9 +17,11 @@ from chalicelib.domain.estimate import Estimate, Notice
 from chalicelib.domain.job import ACTIVE, Job, JobStatus
 from chalicelib.domain.organisation import DOCUMENT, from_document
 from chalicelib.domain.plan_cost import Plan, estimate
+from chalicelib.domain.stops import JobFacts, was_cancelled_before
 from chalicelib.domain.track_record import FinishedJob
 from chalicelib.ports import BudgetStore, CostStore, DatasetStore, Files, JobStore, SettingsStore
 from chalicelib.use_cases.read_budget import read_budget
+from chalicelib.use_cases.read_stops import read_stops
 from chalicelib.use_cases.read_track_record import read_track_record
 from chalicelib.use_cases.refresh_catalog import current_cards
 
@@ -65,6 +67,9 @@ def estimate_job(
     chosen = configure(request.configuration, current_cards(documents, now), local_models)
     record = read_track_record(jobs=jobs, documents=documents, now=now)
     warnings, rival_blockers = _rivals(request, chosen.configuration, jobs)
+    if not request.from_step:
+        stops = read_stops(jobs=jobs, documents=documents, now=now)
+        warnings = [*warnings, *_cancelled_before(request.dataset_id, chosen.configuration, stops)]
     blockers = [
         *_dataset_blockers(dataset, files),
         *_preset_blockers(request, dataset, record),
@@ -140,6 +145,13 @@ def _rivals(
         message = "Another job on this dataset is still running."
         return [Notice("warning", "same_dataset_active", message)], []
     return [], []
+
+
+def _cancelled_before(dataset_id: str, wanted: Configuration, known: Sequence[JobFacts]) -> list[Notice]:
+    if not was_cancelled_before(known, dataset_id, wanted):
+        return []
+    sentence = "Previous job was cancelled. This will start a completely new training run."
+    return [Notice("warning", "cancelled_before", sentence)]
 
 
 def _same(job: Job, wanted: Configuration) -> bool:

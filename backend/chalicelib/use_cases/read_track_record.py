@@ -5,25 +5,23 @@ reading.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from chalicelib.domain.estimate import MODEL_VERSION
-from chalicelib.domain.job import Job
 from chalicelib.domain.track_record import FinishedJob, as_record, finished, from_record
 from chalicelib.ports import JobStore, SettingsStore
+from chalicelib.use_cases.changed_jobs import changed_jobs
 
 DOCUMENT = "track_record"
 JOBS_KEPT = 500
 REFRESH_AFTER = timedelta(seconds=60)
-_PAGE = 500
 
 
 def read_track_record(*, jobs: JobStore, documents: SettingsStore, now: datetime) -> tuple[FinishedJob, ...]:
     """The newest finished jobs, at most 500, oldest first.
 
     Reads only jobs changed since the last time, and at most once a minute, so an estimate costs the same
-    however many jobs there are. Two readers at once write the same thing.
+    however many jobs there are. Deleted jobs stay in the record. Two readers at once write the same thing.
     """
     document = documents.get(DOCUMENT)
     if document is None or document.get("model_version") != MODEL_VERSION:
@@ -34,7 +32,7 @@ def read_track_record(*, jobs: JobStore, documents: SettingsStore, now: datetime
         if now - datetime.fromisoformat(document["at"]) < REFRESH_AFTER:
             return known
         cursor = datetime.fromisoformat(document["cursor"]) if document["cursor"] else None
-    changed, cursor = _changed(jobs, cursor)
+    changed, cursor = changed_jobs(jobs, cursor)
     by_id = {job.id: job for job in known}
     by_id.update({facts.id: facts for job in changed if (facts := finished(job)) is not None})
     newest = tuple(sorted(by_id.values(), key=lambda job: job.ended_at)[-JOBS_KEPT:])
@@ -48,18 +46,3 @@ def read_track_record(*, jobs: JobStore, documents: SettingsStore, now: datetime
         },
     )
     return newest
-
-
-def _changed(jobs: JobStore, cursor: datetime | None) -> tuple[Sequence[Job], datetime | None]:
-    """Jobs changed at or after the cursor, and the time of the newest change. Deleted jobs stay in the
-    record.
-    """
-    found: dict[str, Job] = {}
-    while True:
-        page = jobs.changed_since(cursor, _PAGE)
-        fresh = [entry for entry in page if isinstance(entry, Job)]
-        found.update({job.id: job for job in fresh})
-        last = max((job.changed_at for job in fresh), default=cursor)
-        if len(page) < _PAGE or last == cursor:
-            return list(found.values()), last
-        cursor = last

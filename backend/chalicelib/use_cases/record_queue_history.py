@@ -11,14 +11,13 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from chalicelib.domain.job import Job
 from chalicelib.domain.queue_history import Day, QueueEvent, add_up, events_of
 from chalicelib.ports import JobStore, SettingsStore
 from chalicelib.ports_queue import QueueEventStore
+from chalicelib.use_cases.changed_jobs import changed_jobs
 
 DOCUMENT = "queue_days"
 DAYS_KEPT = 60
-_PAGE = 500
 # Writers' clocks differ, and the index of changes lags behind its table a little.
 _OVERLAP = timedelta(minutes=2)
 # A change of that age is in the index for certain.
@@ -34,7 +33,7 @@ def record_queue_history(
     stored = documents.get(DOCUMENT) or {}
     cursor = datetime.fromisoformat(stored["cursor"]) if stored.get("cursor") else None
     since = None if cursor is None else cursor - _OVERLAP
-    changed, newest = _changed(jobs, since)
+    changed, newest = changed_jobs(jobs, since)
     fresh = [
         event
         for job in changed
@@ -87,19 +86,3 @@ def _document(
         "longest_wait_seconds": max([*longest, *([] if before is None else [before])], default=None),
         "days": {day.isoformat(): asdict(row) for day, row in kept.items()},
     }
-
-
-def _changed(jobs: JobStore, since: datetime | None) -> tuple[list[Job], datetime | None]:
-    """Jobs changed at or after the time, and the time of the newest change."""
-    found: dict[str, Job] = {}
-    limit = _PAGE
-    while True:
-        page = jobs.changed_since(since, limit)
-        fresh = [entry for entry in page if isinstance(entry, Job)]
-        found.update({job.id: job for job in fresh})
-        last = max((job.changed_at for job in fresh), default=since)
-        if len(page) < limit:
-            return list(found.values()), last
-        # A page of one instant, or of deletions, which carry none: only asking for more gets past it.
-        limit = limit * 2 if last == since else _PAGE
-        since = last

@@ -11,6 +11,7 @@ import pytest
 from chalicelib.domain import base_models, track_record
 from chalicelib.domain.base_models import BaseModel
 from chalicelib.domain.job import Job, JobStatus
+from chalicelib.use_cases import changed_jobs
 from chalicelib.use_cases import read_track_record as module
 from chalicelib.use_cases.read_track_record import read_track_record
 
@@ -177,7 +178,7 @@ def test_the_record_reads_only_what_changed_and_never_counts_a_job_twice() -> No
 
 
 def test_many_jobs_are_read_in_pages_and_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PAGE", 3)
+    monkeypatch.setattr(changed_jobs, "PAGE", 3)
     monkeypatch.setattr(module, "JOBS_KEPT", 4)
     jobs, documents = FakeJobs(), FakeSettings()
     for number in range(10):

@@ -21,13 +21,13 @@ export function jobHeader(job, { onCancel, onDelete, onPause, onResume, onRetry,
       ${job.dataset ? html`<a href="/datasets/${job.dataset.id}">${icon('database', 'sm')}${job.dataset.name}</a>` : nothing}${job.origin ? html`<a href="/training-jobs/${job.origin.job_id}" title=${job.origin.job_name}>${icon(job.origin.kind === 'retry' ? 'rotate-ccw' : 'copy', 'sm')}${origin(job.origin)}</a>` : nothing}<span class="mono" title=${job.id}>${job.id}</span></div></div>
     <div class="actions">${job.model_id ? html`<a class="btn primary" href="/models/${job.model_id}">${icon('package')}View &amp; Download</a>` : nothing}
       ${job.started_at ? html`<a class="btn" href="/training-jobs/compare?ids=${job.id}">${icon('scale')}Compare</a>` : nothing}
-      ${may('resume') ? html`<button type="button" id="resume-training" class="btn primary" @click=${onResume}>${icon('play')}Resume Training</button>` : nothing}
-      ${may('pause') ? html`<button type="button" id="pause-training" class="btn warning" title="Temporarily stop training and terminate GPU. Resume later from current progress." @click=${onPause}>${icon('pause')}Pause Training</button>` : nothing}
-      ${may('cancel') ? html`<button type="button" id="cancel-training" class="btn solid-danger ${job.cost.level === 'over' ? 'emphasised' : ''}" @click=${onCancel}>${icon('triangle-alert')}Cancel Training</button>` : nothing}
+      ${may('resume') ? html`<button type="button" id="resume-training" class="btn primary" @click=${() => onResume()}>${icon('play')}Resume Training</button>` : nothing}
+      ${may('pause') ? html`<button type="button" id="pause-training" class="btn warning" title="Temporarily stop training and terminate GPU. Resume later from current progress." @click=${() => onPause()}>${icon('pause')}Pause Training</button>` : nothing}
+      ${may('cancel') ? html`<button type="button" id="cancel-training" class="btn solid-danger ${job.cost.level === 'over' ? 'emphasised' : ''}" @click=${() => onCancel()}>${icon('triangle-alert')}Cancel Training</button>` : nothing}
       ${job.status === 'cancelled' && job.cancellation ? html`<span class="small muted">${cancelledText(job)}</span>` : nothing}
       ${may('retry') ? html`<button type="button" id="retry-job" class="btn ${job.status === 'failed' ? 'primary' : ''}" @click=${() => onRetry()}>${icon('rotate-ccw')}${job.status === 'failed' ? 'Retry with Suggestions' : 'Retry'}</button>` : nothing}
-      ${job.is_final && may('clone') ? html`<button type="button" id="clone-job" class="btn" @click=${onClone}>${icon('copy')}${job.status === 'cancelled' ? 'Clone Configuration' : 'Clone'}</button>` : nothing}
-      ${may('delete') ? html`<button type="button" class="btn danger" @click=${onDelete}>${icon('trash-2')}Delete</button>` : nothing}</div></div>`;
+      ${job.is_final && may('clone') ? html`<button type="button" id="clone-job" class="btn" @click=${() => onClone()}>${icon('copy')}${job.status === 'cancelled' ? 'Clone Configuration' : 'Clone'}</button>` : nothing}
+      ${may('delete') ? html`<button type="button" class="btn danger" @click=${() => onDelete()}>${icon('trash-2')}Delete</button>` : nothing}</div></div>`;
 }
 
 /**
@@ -39,7 +39,7 @@ export function endNotice(job, { onDetails, onRetry }) {
   if (!job.error) return nothing;
   const may = job.allowed_actions.includes('retry');
   return html`<div class="notice end-notice" data-tone="danger" role="alert">${icon('circle-x')}<div class="notice-text"><b>${job.error.title}</b><br>${job.status_sentence}</div>
-    <div class="row"><button type="button" class="btn sm" @click=${onDetails}>View Error Details</button>
+    <div class="row"><button type="button" class="btn sm" @click=${() => onDetails()}>View Error Details</button>
     ${may && canContinue(job) ? html`<button type="button" class="btn sm" @click=${() => onRetry('continue')}>Retry from This Stage</button>` : nothing}
     ${may ? html`<button type="button" class="btn sm" @click=${() => onRetry('same')}>Restart Job</button>` : nothing}</div></div>`;
 }

@@ -1,4 +1,4 @@
-import { post } from '../shared/api.js';
+import { get, post } from '../shared/api.js';
 import { createDialog, openDialog } from '../shared/dialog.js';
 import { count, duration, percent, usd } from '../shared/format.js';
 import { toast } from '../shared/toast.js';
@@ -18,6 +18,7 @@ function template(job, state, act) {
     ])}
     <ul class="outcomes">${OUTCOMES.map((text) => html`<li><span class="success" aria-hidden="true">✓</span>${text}</li>`)}</ul>
     ${notice('Resume may take 5-10 minutes (GPU provisioning + checkpoint loading), 10-15 when the model has to be fetched again', undefined, 'info')}
+    ${state.advice ? html`<div class="notice" data-tone="info" id="pause-advice">${icon('sparkles')}<div class="notice-text"><b>Suggestion: ${state.advice.sentence}</b><br>${state.advice.basis}</div></div>` : nothing}
     ${state.error ? notice(state.error) : nothing}</div>
     <footer><button type="button" class="btn" id="pause-back" autofocus @click=${act.back}>Continue Training</button>
     <button type="button" class="btn solid-warning" id="pause-confirm" ?disabled=${state.busy} aria-busy=${state.busy} @click=${act.confirm}>${state.busy ? 'Pausing...' : 'Pause Training'}</button></footer>`;
@@ -29,7 +30,7 @@ function template(job, state, act) {
  * @param {(paused: boolean) => void} [onDone]
  */
 export function openPauseDialog(job, onDone = () => {}) {
-  const state = { busy: false, error: null };
+  const state = { busy: false, error: null, advice: null };
   const dialog = createDialog('pause-title', 'wide');
   const paint = () => render(template(job, state, act), dialog);
   const set = (change) => {
@@ -51,4 +52,6 @@ export function openPauseDialog(job, onDone = () => {}) {
   };
   paint();
   openDialog(dialog, () => onDone(paused));
+  // Shown when it comes; nobody waits for it.
+  get(`/jobs/${job.id}/pause-advice`).then(({ advice }) => dialog.open && set({ advice }), () => {});
 }

@@ -1,5 +1,5 @@
 import { emptySeries, mergePoints } from '../components/series.js';
-import { canContinue, endNotice, jobHeader } from '../components/job_header.js';
+import { endNotice, jobHeader } from '../components/job_header.js';
 import { configurationCard, costCard, informationCard, kpis, metricsCard, progressCard } from '../components/job_overview.js';
 import { eventRow } from '../components/event_row.js';
 import { showPlainIcon, showProgressIcon } from '../components/favicon.js';
@@ -7,8 +7,7 @@ import { pauseCard } from '../components/pause_card.js';
 import { markdown } from '../components/markdown.js';
 import { failedStage, stageList, stageNews } from '../components/stages.js';
 import { tabBar } from '../components/tabs.js';
-import { followDownload } from '../components/save.js';
-import { get, post, query, remove } from '../shared/api.js';
+import { get, query } from '../shared/api.js';
 import { ago, percent, usd } from '../shared/format.js';
 import { startPolling } from '../shared/poll.js';
 import { setTitle, showLive, startShell } from '../shared/shell.js';
@@ -71,70 +70,11 @@ function announceChange(before, job) {
   if (active && before.stage !== job.stage) announce(`${news ? `${news}. ` : ''}Current stage: ${active.label}, ${percent(active.progress * 100)} complete`);
 }
 
-async function cancel() {
-  const { openCancelDialog } = await import('../components/cancel_dialog.js');
-  openCancelDialog(state.job, (done) => done && poller.refresh());
-}
-
-async function pause() {
-  const { openPauseDialog } = await import('../components/pause_dialog.js');
-  openPauseDialog(state.job, (done) => done && poller.refresh());
-}
-
-async function resume() {
-  const { openResumeDialog } = await import('../components/resume_dialog.js');
-  openResumeDialog(state.job, (done) => done && poller.refresh());
-}
-
-async function retry(wanted = null) {
-  const { openRetryDialog } = await import('../components/retry_dialog.js');
-  openRetryDialog(state.job, undefined, wanted);
-}
-
-async function clone() {
-  const { cloneJob } = await import('../components/clone_job.js');
-  await cloneJob(state.job);
-}
-
-const openLog = () => selectTab('event-log');
-
-async function showError() {
-  const { openErrorDetails } = await import('../components/job_details.js');
-  openErrorDetails(state.job, openLog);
-}
-
-async function showStage(stage) {
-  const { openStageDetails } = await import('../components/job_details.js');
-  const { job } = state;
-  const continues = stage.state === 'failed' && job.allowed_actions.includes('retry') && canContinue(job);
-  openStageDetails(job, stage, { onLog: openLog, onRetry: continues ? () => retry('continue') : null });
-}
-
-async function deleteJob() {
-  const { confirmDialog } = await import('../shared/confirm.js');
-  const sure = await confirmDialog({ title: 'Delete this job?', text: 'Its metrics and event log are removed. This cannot be undone.', confirm: 'Delete job' });
-  if (!sure) return;
-  try {
-    await remove(`/jobs/${jobId}`);
-    location.assign('/dashboard/training-jobs');
-  } catch (error) {
-    toast(`The job was not deleted. ${error.message}`, 'danger');
-  }
-}
-
-async function editMetadata() {
-  const [{ openMetadataDialog }, catalog] = await Promise.all([import('../components/metadata_dialog.js'), get('/catalog')]);
-  openMetadataDialog(state.job, catalog.tags, () => poller.refresh());
-}
-
-async function downloadCheckpoint(step) {
-  try {
-    const reply = await post(`/jobs/${jobId}/checkpoints/${step}/download`, {});
-    for (const file of reply.files) followDownload(file.url, file.name);
-  } catch (error) {
-    toast(`Download Error. ${error.message}`, 'danger');
-  }
-}
+/** An action of `job_actions.js` on the job as it is when it is asked for. @param {string} verb */
+const act = (verb) => async (...details) => {
+  const actions = await import('../components/job_actions.js');
+  await actions[verb]({ job: state.job, refresh: () => poller.refresh(), openLog: () => selectTab('event-log') }, ...details);
+};
 
 /** Read when the tab is open and a newer one was stored; without an answer the last one is shown alone. */
 async function loadCheckpoints() {
@@ -166,15 +106,15 @@ function overview() {
   return html`<div class="stack"><div id="progress-slot"></div>${pauseCard(job)}${kpis(job.latest_metrics, state.series)}
     <div class="cols"><div class="stack"><section class="card chart-card" id="chart-card" aria-labelledby="chart-title"></section>${recentEvents()}</div>
     <div class="side">${costCard(job, state.jobAt)}${metricsCard(job)}</div></div>
-    <div class="halves">${configurationCard(job)}${informationCard(job, job.notes ? markdown(job.notes) : nothing, editMetadata)}</div></div>`;
+    <div class="halves">${configurationCard(job)}${informationCard(job, job.notes ? markdown(job.notes) : nothing, act('editMetadata'))}</div></div>`;
 }
 
 function paintProgress() {
   const slot = find('#progress-slot');
   const { job } = state;
   if (!slot || !job) return;
-  const stages = stageList(job.stages, showStage, job.is_final ? Date.parse(job.ended_at) : Date.now());
-  mount(slot, progressCard(job, state.jobAt, html`${stages}${failedStage(job, showStage)}`));
+  const stages = stageList(job.stages, act('showStage'), job.is_final ? Date.parse(job.ended_at) : Date.now());
+  mount(slot, progressCard(job, state.jobAt, html`${stages}${failedStage(job, act('showStage'))}`));
 }
 
 async function paintChart() {
@@ -206,7 +146,7 @@ async function paintOther() {
     (await import('../components/metric_curves.js')).paintCurves(find('#curves-card'), state.series);
   } else {
     const { artifacts } = await import('../components/artifacts.js');
-    mount(host.firstElementChild, artifacts(job, state.kept, { onCheckpoint: downloadCheckpoint }));
+    mount(host.firstElementChild, artifacts(job, state.kept, { onCheckpoint: act('downloadCheckpoint') }));
     loadCheckpoints();
   }
 }
@@ -227,8 +167,8 @@ function staleNotice() {
 function paint() {
   const { job } = state;
   if (!job) return;
-  mount(find('#job-head'), jobHeader(job, { onCancel: cancel, onDelete: deleteJob, onPause: pause, onResume: resume, onRetry: retry, onClone: clone }));
-  const notices = [staleNotice(), endNotice(job, { onDetails: showError, onRetry: retry })].filter((one) => one !== nothing);
+  mount(find('#job-head'), jobHeader(job, { onCancel: act('cancel'), onDelete: act('deleteJob'), onPause: act('pause'), onResume: act('resume'), onRetry: act('retry'), onClone: act('clone') }));
+  const notices = [staleNotice(), endNotice(job, { onDetails: act('showError'), onRetry: act('retry') })].filter((one) => one !== nothing);
   find('#job-notices').hidden = notices.length === 0;
   mount(find('#job-notices'), html`<div class="stack-2">${notices}</div>`);
   const tabs = TABS.map(([id, label]) => ({ id, label, count: id === 'event-log' && state.newEvents ? `${state.newEvents} new` : null, isNew: true }));

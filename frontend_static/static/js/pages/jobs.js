@@ -10,6 +10,7 @@ import { tabBar } from '../components/tabs.js';
 import { get, query } from '../shared/api.js';
 import { count, plural } from '../shared/format.js';
 import { startPolling } from '../shared/poll.js';
+import { currentUser } from '../shared/session.js';
 import { showLive, startShell } from '../shared/shell.js';
 import { toast } from '../shared/toast.js';
 import { debounce } from '../shared/url_state.js';
@@ -230,6 +231,7 @@ function table() {
 }
 
 function paint() {
+  mount(find('#for-managers'), ['manager', 'admin', 'owner'].includes(currentUser()?.role) ? html`<a class="btn" href="/statistics">${icon('gauge', 'sm')}Cancellations and pauses</a>` : nothing);
   const counts = state.page?.counts.tab;
   const showTab = (tab) => change({ tab, status: [] });
   find('#summary').textContent = `${rangeSentence(state.filters)}, updated live.`;

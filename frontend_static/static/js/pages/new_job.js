@@ -199,7 +199,7 @@ function originNotice() {
   if (!from) return nothing;
   const link = html`<a class="link" href="/training-jobs/${from.job_id}">${from.job_name}</a>`;
   if (from.from_step) return notice(html`Goes on from step ${count(from.from_step)} of ${link}. Dataset, preset, model and hyperparameters belong to that checkpoint; GPU type, tier, cap and words may change. Resuming from checkpoint of ${from.status} job may produce unexpected results.`, undefined, 'warning');
-  return notice(html`${from.kind === 'retry' ? 'A retry' : 'A copy'} of ${link}.${from.status === 'cancelled' ? ' Previous job was cancelled. This will start a completely new training run.' : ''}`, undefined, from.status === 'cancelled' ? 'warning' : 'info');
+  return notice(html`${from.kind === 'retry' ? 'A retry' : 'A copy'} of ${link}.`, undefined, 'info');
 }
 
 function form() {

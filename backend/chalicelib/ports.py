@@ -6,7 +6,7 @@ raises `StaleWrite`; the caller rereads and decides again. Stores return frozen 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from chalicelib.domain.model import Model
 from chalicelib.domain.notification import Notification
 from chalicelib.domain.queue import Slots
 from chalicelib.domain.termination import Termination
+from chalicelib.ports_files import Files as Files
 from chalicelib.ports_money import BudgetStore as BudgetStore
 from chalicelib.ports_money import CostStore as CostStore
 from chalicelib.ports_progress import ProgressStore as ProgressStore
@@ -163,48 +164,6 @@ class Replies(Protocol):
     """First replies by key, for a day."""
 
     def once(self, key: str, raw_body: bytes, produce: Callable[[], Any]) -> Any: ...
-
-
-class Files(Protocol):
-    """Object storage. Keys are full keys; links are presigned."""
-
-    def upload_link(
-        self, key: str, *, size_bytes: int | None, sha256: str | None, expires_in_seconds: int
-    ) -> Mapping[str, Any]:
-        """{method, url, headers}: the headers must be sent exactly so."""
-        ...
-
-    def download_link(self, key: str, *, expires_in_seconds: int, file_name: str | None = None) -> str: ...
-
-    def head(self, key: str) -> Mapping[str, Any] | None:
-        """{size_bytes, sha256 or None, etag, last_modified}; None when absent."""
-        ...
-
-    def start_multipart(self, key: str) -> str: ...
-
-    def part_link(self, key: str, upload_id: str, number: int, *, expires_in_seconds: int) -> str: ...
-
-    def complete_multipart(self, key: str, upload_id: str, parts: Sequence[Mapping[str, Any]]) -> None: ...
-
-    def abort_multipart(self, key: str, upload_id: str) -> None: ...
-
-    def read_chunks(self, key: str, *, chunk_bytes: int = 1 << 20, offset: int = 0) -> Iterator[bytes]:
-        """The object as a stream; never whole in memory."""
-        ...
-
-    def read(self, key: str, *, max_bytes: int) -> bytes: ...
-
-    def write(self, key: str, body: bytes, content_type: str) -> None: ...
-
-    def copy(self, source: str, target: str) -> None:
-        """Within storage, of any size; what was there is replaced. NotFound without the source."""
-        ...
-
-    def list(self, prefix: str) -> Sequence[Mapping[str, Any]]:
-        """[{key, size_bytes, last_modified}]"""
-        ...
-
-    def delete_prefix(self, prefix: str) -> int: ...
 
 
 class GpuCloud(Protocol):

@@ -121,6 +121,7 @@ def job_row(job: Job, row: Progress | None = None, now: datetime | None = None) 
         },
         "progress": {key: progress[key] for key in ("percent", "step", "total_steps")},
         "duration_seconds": progress["elapsed_seconds"],
+        "paused_seconds": views_pause.times_json(job, at)["paused_seconds"],
         "estimated_hours": None
         if estimate is None
         else {"low": round(estimate.duration_hours.low, 2), "high": round(estimate.duration_hours.high, 2)},
@@ -129,6 +130,9 @@ def job_row(job: Job, row: Progress | None = None, now: datetime | None = None) 
             "estimated_low_usd": usd(estimate.cost_usd.low) if estimate else None,
             "estimated_high_usd": usd(estimate.cost_usd.high) if estimate else None,
             "hourly_rate_usd": str(estimate.hourly_rate_usd) if estimate else None,
+            "estimated_parts": ", ".join(f"{part.label} ${usd(part.usd)}" for part in estimate.breakdown)
+            if estimate
+            else None,
         },
         "highlights": {},
     }

@@ -128,6 +128,7 @@ def _row(job: Json) -> Json:
     row["configuration"]["gpu_tier"] = _tier(job)
     row["highlights"] = {}
     row["duration_seconds"] = job["progress"]["elapsed_seconds"]
+    row["paused_seconds"] = job["times"]["paused_seconds"]
     return row
 
 
@@ -162,11 +163,12 @@ def export(world: World, request: Request, body: Json) -> Any:
     filters = body.get("filters") or {}
     _, chosen = _chosen(world, filters)
     wanted = [job for job in chosen if job["id"] in filters.get("job_ids", [job["id"]])]
+    offset = body.get("offset", 0)
+    part = wanted[offset : offset + body.get("limit", 10_000)]
+    header = [] if offset else [("Job ID", "Name", "Cost ($)")]
     out = io.StringIO()
-    csv.writer(out).writerows(
-        [("Job ID", "Name", "Cost ($)"), *((j["id"], j["name"], j["cost"]["spent_usd"]) for j in wanted)]
-    )
-    made = {**example("export_reply"), "content": out.getvalue(), "rows": len(wanted), "total": len(wanted)}
+    csv.writer(out).writerows([*header, *((j["id"], j["name"], j["cost"]["spent_usd"]) for j in part)])
+    made = {**example("export_reply"), "content": out.getvalue(), "rows": len(part), "total": len(wanted)}
     if "large" in world.failing:
         made.update(
             id="exp_aaaaaaaaaaaaaaaa", content=None, url=f"{world.bucket_origin}/bucket/{made['file_name']}"

@@ -249,3 +249,30 @@ def test_a_phone_card_opens_with_a_tap_and_can_be_selected(site: Site, open_page
     assert accessibility_findings(page) == []
     page.get_by_role("button", name="Actions", exact=True).click()
     assert page.get_by_role("menuitem").all_inner_texts() == ["Delete 1", "Export CSV"]
+
+
+def test_a_long_export_shows_how_far_it_is(site: Site, open_page: Opener) -> None:
+    shape = site.world.jobs[site.id_of("failed")]
+    for number in range(1500):
+        job_id = f"job_x{number:015d}"
+        site.world.jobs[job_id] = {**shape, "id": job_id, "name": f"Extra {number}"}
+    page = open_page(LIST)
+    shares: list[str] = []
+
+    def note(share: str) -> None:
+        shares.append(share)
+
+    page.expose_function("noteShare", note)
+    page.evaluate(
+        """() => new MutationObserver(() => {
+             const bar = document.querySelector('[aria-label=Export]');
+             if (bar) window.noteShare(bar.getAttribute('aria-valuenow'));
+           }).observe(document.querySelector('#toasts'), {childList: true, subtree: true})"""
+    )
+    page.get_by_role("button", name="Export", exact=True).click()
+    lines = saved(page, page.get_by_role("menuitem", name="Export all jobs"))
+    assert len(lines) == 1 + 1504
+    assert len({line[0] for line in lines}) == len(lines)
+    assert set(shares) == {"66"}
+    expect(page.get_by_role("progressbar", name="Export")).to_have_count(0)
+    assert [body["offset"] for body in sent(site, "/api/exports")] == [0, 1000]

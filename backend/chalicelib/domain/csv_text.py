@@ -15,10 +15,11 @@ def harmless(cell: str) -> str:
     return f"'{cell}" if cell.lstrip(" ").startswith(_FORMULA) else cell
 
 
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """RFC 4180, lines ended by CRLF. Every cell is made harmless."""
+def csv_text(header: Sequence[str] | None, rows: Iterable[Sequence[str]]) -> str:
+    """RFC 4180, lines ended by CRLF. Every cell is made harmless. header: None for a later part of a file."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(header)
+    if header is not None:
+        writer.writerow(header)
     writer.writerows([harmless(cell) for cell in row] for row in rows)
     return out.getvalue()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from chalice import Blueprint  # type: ignore[attr-defined]
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from chalicelib import bootstrap
 from chalicelib.domain.errors import ValidationFailed
@@ -28,8 +29,12 @@ class ExportFilters(JobFilters, Body):
 
 
 class ExportBody(Body):
+    """offset, limit: a part of a long list, so that whoever waits sees how far it is; only the first has the header."""
+
     kind: Literal["jobs_csv"]
     filters: ExportFilters | None = None
+    offset: Annotated[StrictInt, Field(ge=0, le=MAX_ROWS)] = 0
+    limit: Annotated[StrictInt, Field(ge=1, le=MAX_ROWS)] = MAX_ROWS
 
 
 @endpoint(
@@ -44,8 +49,9 @@ def post_export(call: Call) -> dict[str, Any]:
     body: ExportBody = call.body
     rows, total = bootstrap.jobs_index().every(_question(body.filters or ExportFilters(), call), MAX_ROWS)
     export = export_jobs(
-        (live(row, call) for row in rows),
+        (live(row, call) for row in islice(rows, body.offset, body.offset + body.limit)),
         total,
+        has_header=body.offset == 0,
         export_id=new_id("exp", secrets.token_bytes(16)),
         user=call.person,
         files=bootstrap.files(),

@@ -42,14 +42,16 @@ def export_jobs(
     rows: Iterable[Mapping[str, Any]],
     total: int,
     *,
+    has_header: bool = True,
     export_id: str,
     user: User,
     files: Files,
     now: datetime,
 ) -> Export:
-    """rows: as in contracts/examples/job_list.json, at most MAX_ROWS. total: how many there would be."""
+    """rows: as in contracts/examples/job_list.json, at most MAX_ROWS. total: how many there would be.
+    has_header: not of a later part of a list."""
     lines = [_line(row) for row in rows]
-    content = csv_text(HEADER, lines)
+    content = csv_text(HEADER if has_header else None, lines)
     name, size_bytes = _file_name(now), len(content.encode())
     if len(json.dumps(content)) <= MAX_INLINE_BYTES:
         return Export(name, size_bytes, len(lines), total, content=content)

@@ -140,3 +140,20 @@ def test_no_cell_begins_a_formula_and_none_is_lost(cells: list[str]) -> None:
     lines = list(csv.reader(io.StringIO(csv_text(["a"], [cells]), newline="")))
     assert [cell.removeprefix("'") for cell in lines[1]] == [cell.removeprefix("'") for cell in cells]
     assert not any(cell.lstrip(" ")[:1] in tuple("=+-@\t\r\n") for cell in lines[1] if cell.strip(" "))
+
+
+def test_a_long_list_is_had_in_parts_that_make_one_file(site: Site) -> None:
+    for number in range(5):
+        site.draft(hyperparameters={"epochs": number + 1})
+    whole = export(site.miro)["content"]
+
+    def part(offset: int) -> Any:
+        body = {"kind": "jobs_csv", "offset": offset, "limit": 2}
+        return site.miro.call("POST", "/api/exports", body).data
+
+    parts = [part(offset) for offset in (0, 2, 4)]
+    assert "".join(each["content"] for each in parts) == whole
+    assert [(each["rows"], each["total"]) for each in parts] == [(2, 5), (2, 5), (1, 5)]
+    assert part(6)["rows"] == 0
+    wrong = site.miro.call("POST", "/api/exports", {"kind": "jobs_csv", "limit": 0})
+    assert (wrong.status, list(wrong.body["details"])) == (422, ["limit"])

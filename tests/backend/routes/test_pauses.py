@@ -152,3 +152,10 @@ def test_nobody_is_offered_what_would_be_refused_them(site: Site, paused: str) -
         assert all({"resume", "cancel", "edit_metadata"} <= set(each) for each in offered(own))
     for each in offered(site.miro):
         assert not {"resume", "cancel", "edit_metadata"} & set(each)
+
+
+def test_the_list_keeps_both_kinds_of_time_apart(site: Site, paused: str) -> None:
+    site.world.clock.advance(3600)
+    (row,) = site.dana.call("GET", "/api/jobs").data["jobs"]
+    assert row["paused_seconds"] == 3600
+    assert row["duration_seconds"] < 3600

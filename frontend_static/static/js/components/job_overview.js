@@ -5,6 +5,9 @@ import { tagPills } from './job_row.js';
 import { sample } from './series.js';
 import { BETTER, trendText } from './trend.js';
 
+/** Folds the card it stands in, on phones. @param {string} title of the card */
+export const foldButton = (title) => html`<button type="button" class="btn ghost sm icon-only fold" aria-expanded="true" aria-label=${title}>${icon('chevron-down')}</button>`;
+
 const BAR_TONES = { completed: 'success', failed: 'danger' };
 const plain = (digits, unit = '') => (value) => `${Number(value).toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })}${unit}`;
 
@@ -85,7 +88,7 @@ export function metricsCard(job, full = false) {
   const m = job.latest_metrics;
   const rows = metricRows(job);
   const slow = m?.gpu_utilization?.value !== null && m?.gpu_utilization?.value < 50 && !job.is_final;
-  return html`<section class="card" aria-labelledby="metrics-title"><header><h2 id="metrics-title">Metrics</h2>${m?.at ? html`<span class="small muted">${time(m.at)}</span>` : nothing}</header>
+  return html`<section class="card" aria-labelledby="metrics-title"><header><h2 id="metrics-title">Metrics</h2>${m?.at ? html`<span class="small muted">${time(m.at)}</span>` : nothing}${foldButton('Metrics')}</header>
     ${rows.length === 0 ? html`<div class="pad muted small">No metrics data available yet. Metrics will appear as training progresses.</div>` : html`<table class="table metric-table"><thead class="sr"><tr><th scope="col">Metric</th><th scope="col">Latest</th></tr></thead>
       <tbody>${rows.map(([name, label, show, note]) => html`<tr><td>${label}</td><td class="num"><b ${flash(m[name].value)}>${show(m[name].value)}</b>${full && note ? html`<span class="muted">${note}</span>` : nothing} ${trendText(m[name], BETTER[name] ?? 0, full ? show : null)}</td></tr>`)}</tbody></table>`}
     ${slow ? html`<div class="pad">${notice('Low GPU utilization, possible bottleneck', undefined, 'warning')}</div>` : nothing}</section>`;
@@ -105,7 +108,7 @@ export function costCard(job, receivedAtMs = 0, title = 'Cost') {
   const tone = share > 100 ? 'danger' : share >= 80 ? 'warning' : 'success';
   const tier = c.tier === 'spot' ? 'spot' : 'on-demand';
   const over = Number(c.spent_usd) > Number(c.estimated_high_usd ?? Infinity);
-  return html`<section class="card" aria-label=${title}><header><h2>${title}</h2>${c.hourly_rate_usd ? html`<span class="badge num">${usd(c.hourly_rate_usd)}/hr (${tier})</span>` : nothing}</header>
+  return html`<section class="card" aria-label=${title}><header><h2>${title}</h2>${c.hourly_rate_usd ? html`<span class="badge num">${usd(c.hourly_rate_usd)}/hr (${tier})</span>` : nothing}${foldButton(title)}</header>
     <div class="body stack"><div><div class="money"><span ${flash(c.spent_usd)}>${usd(c.spent_usd)}</span></div><div class="small muted">${job.is_final && !c.accruing ? 'final cost' : 'spent so far'}${c.provisional && job.is_final ? ', provisional until billing is settled' : ''}</div></div>
     <div class="stack-2">${progress(share, 'Share of the estimate spent', tone)}<span class="small muted num">${percent(share)} of estimate</span></div>
     ${keyValues([
@@ -121,7 +124,7 @@ export function costCard(job, receivedAtMs = 0, title = 'Cost') {
 export function configurationCard(job) {
   const { configuration: c, dataset: d } = job;
   const h = c.hyperparameters;
-  return html`<section class="card" aria-labelledby="config-title"><header><h2 id="config-title">Configuration</h2><span class="badge" data-tone=${c.preset_id}>${c.preset_name}</span></header><div class="body">${keyValues([
+  return html`<section class="card" aria-labelledby="config-title"><header><h2 id="config-title">Configuration</h2><span class="badge" data-tone=${c.preset_id}>${c.preset_name}</span>${foldButton('Configuration')}</header><div class="body">${keyValues([
     ['Base model', c.base_model.name],
     ['GPU', `${c.gpu.count}x ${c.gpu.name}`],
     ['Tier', c.gpu.tier === 'spot' ? 'Spot' : 'On-Demand'],
@@ -138,7 +141,7 @@ export function configurationCard(job) {
 
 /** @param {object} job @param {unknown} notes rendered notes @param {() => void} onEdit */
 export function informationCard(job, notes, onEdit) {
-  return html`<section class="card" aria-labelledby="info-title"><header><h2 id="info-title">Job information</h2>${job.allowed_actions.includes('edit_metadata') ? html`<button type="button" class="btn ghost sm" @click=${onEdit}>${icon('pencil', 'sm')}Edit</button>` : nothing}</header>
+  return html`<section class="card" aria-labelledby="info-title"><header><h2 id="info-title">Job information</h2>${job.allowed_actions.includes('edit_metadata') ? html`<button type="button" class="btn ghost sm" @click=${onEdit}>${icon('pencil', 'sm')}Edit</button>` : nothing}${foldButton('Job information')}</header>
     <div class="body stack">${job.description ? html`<p class="wrap-any">${job.description}</p>` : nothing}
     ${job.tags?.length ? html`<div class="row">${tagPills(job.tags)}</div>` : nothing}${job.notes ? html`<div class="prose small">${notes}</div>` : nothing}
     ${keyValues([['Created by', job.created_by.name], ['Created', time(job.created_at)], ['Started', time(job.started_at)], ['Ended', time(job.ended_at)], ['Last updated', time(job.changed_at)]])}</div></section>`;

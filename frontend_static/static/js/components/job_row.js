@@ -54,7 +54,27 @@ function durationText(job) {
   if (job.status === 'pending_configuration') return NOTHING;
   if (job.status === 'queued') return job.estimated_hours ? `Est. ${hoursRange(job.estimated_hours)}` : NOTHING;
   const spent = duration(job.duration_seconds);
-  return ['failed', 'cancelled'].includes(job.status) ? `Stopped at ${spent}` : spent;
+  if (job.status === 'paused') return `Active: ${spent}, Paused: ${duration(job.paused_seconds)}`;
+  if (['failed', 'cancelled'].includes(job.status)) return `Stopped at ${spent}`;
+  return job.is_final ? spent : html`<span class="ticks">${icon('clock', 'sm')}${spent}</span>`;
+}
+
+/** Start and stop, and of a job that was ever paused both kinds of time. */
+function durationTip(job) {
+  if (!job.started_at) return nothing;
+  const both = job.paused_seconds ? `\nActive ${duration(job.duration_seconds)}, paused ${duration(job.paused_seconds)}` : '';
+  return `Started ${dateTime(job.started_at)}${job.ended_at ? `\nEnded ${dateTime(job.ended_at)}` : ''}${both}`;
+}
+
+/** The rate, what was estimated and of what it is made, and how a completed job compares. */
+function costTip({ cost, status }) {
+  const lines = [
+    cost.hourly_rate_usd ? `${usd(cost.hourly_rate_usd)}/hr` : null,
+    cost.estimated_low_usd ? `Estimated ${usd(cost.estimated_low_usd)} – ${usd(cost.estimated_high_usd)}` : null,
+    cost.estimated_parts ? `of ${cost.estimated_parts}` : null,
+    status === 'completed' ? `Actual ${usd(cost.spent_usd)}` : null,
+  ];
+  return lines.filter(Boolean).join('\n');
 }
 
 function costCell(job) {
@@ -63,8 +83,7 @@ function costCell(job) {
   if (!cost || (spent === 0 && !job.started_at)) return html`<span class="muted">${NOTHING}</span>`;
   const tone = spent > 100 ? 'cost-high' : spent >= 50 ? 'cost-warn' : '';
   const prefix = FINAL_PREFIX[job.status] ?? 'Current';
-  const rate = cost.hourly_rate_usd ? `${usd(cost.hourly_rate_usd)}/hr, ` : '';
-  return html`<div class="cell-2" title="${rate}estimated ${usd(cost.estimated_low_usd)} – ${usd(cost.estimated_high_usd)}"><b class=${tone}>${usd(cost.spent_usd)}</b><span>${prefix}</span></div>`;
+  return html`<div class="cell-2" title=${costTip(job)}><b class=${tone}>${usd(cost.spent_usd)}</b><span>${prefix}</span></div>`;
 }
 
 /** @param {object} job @returns {string} where a click on the job leads */
@@ -98,7 +117,7 @@ export function jobRow(job, { changed, selected, expanded }, act) {
     <td role="cell" class="c-name">${nameCell(job)}</td><td role="cell" class="c-status">${statusCell(job)}</td>
     <td role="cell" class="c-config">${configurationCell(job)}</td><td role="cell" class="c-by">${personCell(job.created_by)}</td>
     <td role="cell" class="c-start num">${startedCell(job)}</td>
-    <td role="cell" class="c-time num" title=${job.started_at ? `Started ${dateTime(job.started_at)}${job.ended_at ? `\nEnded ${dateTime(job.ended_at)}` : ''}` : nothing}>${durationText(job)}</td><td role="cell" class="c-cost num">${costCell(job)}</td>
+    <td role="cell" class="c-time num" title=${durationTip(job)}>${durationText(job)}</td><td role="cell" class="c-cost num">${costCell(job)}</td>
     <td role="cell" class="c-menu"><span><button type="button" class="btn ghost sm icon-only expander" aria-label="Details of ${job.name}" aria-expanded=${expanded} aria-controls=${expanded ? `details-${job.id}` : nothing} @click=${(event) => act.expand(event, job)}>${icon('chevron-down')}</button>
       <button type="button" class="btn ghost sm icon-only" aria-label="Actions for ${job.name}" aria-haspopup="menu" @click=${(event) => act.menu(event, job)}>${icon('ellipsis-vertical')}</button></span></td></tr>
     ${expanded ? detailsRow(job) : nothing}`;

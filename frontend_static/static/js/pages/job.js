@@ -1,6 +1,6 @@
 import { emptySeries, mergePoints } from '../components/series.js';
 import { endNotice, jobHeader } from '../components/job_header.js';
-import { configurationCard, costCard, informationCard, kpis, metricsCard, progressCard } from '../components/job_overview.js';
+import { configurationCard, costCard, foldButton, informationCard, kpis, metricsCard, progressCard } from '../components/job_overview.js';
 import { eventRow } from '../components/event_row.js';
 import { showPlainIcon, showProgressIcon } from '../components/favicon.js';
 import { pauseCard } from '../components/pause_card.js';
@@ -20,7 +20,7 @@ const RECENT_EVENTS = 6;
 const TABS = [['overview', 'Overview'], ['metrics', 'Metrics'], ['event-log', 'Event Log'], ['artifacts', 'Artifacts']];
 
 const jobId = pathPart();
-const state = { job: null, cursor: null, series: emptySeries(), recent: [], newEvents: 0, receivedAt: 0, jobAt: 0, error: null, tab: chosenTab(), chart: null, log: null, kept: [], keptOf: null };
+const state = { job: null, cursor: null, series: emptySeries(), recent: [], newEvents: 0, receivedAt: 0, jobAt: 0, error: null, tab: chosenTab(), chart: null, log: null, kept: [], keptOf: null, recovery: null };
 let poller = null;
 
 function chosenTab() {
@@ -47,6 +47,13 @@ function takeIn(reply, isFirst) {
   const events = reply.events ?? [];
   if (events.length) noteEvents(events, isFirst);
   if (!isFirst && before) announceChange(before, state.job);
+  if (state.recovery || state.job.status === 'recovering') noteRecovery();
+}
+
+async function noteRecovery() {
+  const { RecoveryNote } = await import('../components/recovery_note.js');
+  state.recovery ??= new RecoveryNote(find('#recovery'));
+  state.recovery.update(state.job);
 }
 
 function noteEvents(events, isFirst) {
@@ -97,7 +104,7 @@ function selectTab(tab) {
 }
 
 function recentEvents() {
-  return html`<section class="card short" aria-labelledby="recent-title"><header><h2 id="recent-title">Recent events</h2><button type="button" class="btn ghost sm" @click=${() => selectTab('event-log')}>Open event log${icon('chevron-right', 'sm')}</button></header>
+  return html`<section class="card short" aria-labelledby="recent-title"><header><h2 id="recent-title">Recent events</h2><button type="button" class="btn ghost sm" @click=${() => selectTab('event-log')}>Open event log${icon('chevron-right', 'sm')}</button>${foldButton('Recent events')}</header>
     ${state.recent.length ? html`<ul>${state.recent.map((event) => eventRow(event, { short: true, repaint: paint }))}</ul>` : html`<p class="pad muted small">Events appear as the job runs.</p>`}</section>`;
 }
 
@@ -206,6 +213,13 @@ function onState({ busy, error }) {
   else paintFailure(error);
 }
 
+/** On phones the sections of the page fold away; their buttons show there only. */
+function fold(event) {
+  const button = event.target.closest('.fold');
+  const folded = button?.closest('.card').classList.toggle('folded');
+  button?.setAttribute('aria-expanded', String(!folded));
+}
+
 function start() {
   if (!startShell()) return;
   poller = startPolling({ intervalSeconds: INTERVAL_SECONDS, tick: look, onState });
@@ -214,6 +228,7 @@ function start() {
     if (!state.error) toast('Metrics updated');
   });
   setInterval(() => document.hidden || state.job?.is_final || state.tab !== 'overview' || paintProgress(), 1000);
+  document.addEventListener('click', fold);
   addEventListener('popstate', () => {
     state.tab = chosenTab();
     paint();

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from chalicelib import bootstrap
 from chalicelib.domain import news
+from chalicelib.domain.catalogue import reason_label
 from chalicelib.domain.errors import ProviderError, ServiceUnavailable
 from chalicelib.domain.gpu import GpuOffer
 from chalicelib.domain.job import Job
@@ -30,7 +31,7 @@ def teller(now: datetime, *, repeated: bool = False) -> Callable[[str, Job], Non
 
     def say(kind: str, job: Job) -> None:
         try:
-            _tell(kind, job, now, _score(job) if kind == "artifact_ready" else "")
+            _tell(kind, job, now, _detail(kind, job))
             if kind == "job_started":
                 _tell_watchers(job, now)
         except Exception as error:
@@ -93,6 +94,13 @@ def warner() -> Callable[[str, Job, datetime, str], None]:
             bootstrap.logger().exception("telling %s failed", kind)
 
     return warn
+
+
+def _detail(kind: str, job: Job) -> str:
+    if kind == "job_cancelled" and job.cancellation is not None:
+        asked = job.cancellation
+        return f"{reason_label(asked.reason) or asked.reason} (by {asked.requested_by.name})"
+    return _score(job) if kind == "artifact_ready" else ""
 
 
 def _score(job: Job) -> str:

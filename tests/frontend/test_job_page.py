@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -219,3 +220,28 @@ def test_the_first_look_is_one_request_that_brings_everything(site: Site, open_p
     expect(page.locator(".chart canvas")).to_be_visible()
     asked = [each["path"] for each in site.world.requests if job_id in each["path"]]
     assert asked == [f"/api/jobs/{job_id}/live"]
+
+
+def test_a_cost_beyond_the_estimate_warns_and_stresses_the_cancel_button(
+    site: Site, open_page: Opener
+) -> None:
+    cost = site.world.jobs[site.id_of("running")]["cost"]
+    cost.update(spent_usd="6.50", percent_of_estimate=108.0, level="over")
+    page, _ = open_running(site, open_page)
+    warning = (
+        "Cost Exceeding Estimate: Current $6.50 vs estimated $6.02. Monitor closely or consider cancelling."
+    )
+    expect(page.get_by_text(warning)).to_be_visible()
+    expect(page.locator("#cancel-training")).to_have_class(re.compile("emphasised"))
+    expect(page.get_by_role("progressbar", name="Share of the estimate spent")).to_have_attribute(
+        "data-tone", "danger"
+    )
+
+
+def test_a_refresh_by_hand_says_when_it_is_done(site: Site, open_page: Opener) -> None:
+    page, job_id = open_running(site, open_page)
+    site.world.advance(job_id, 3)
+    page.locator("#refresh").click()
+    expect(page.locator("#toasts")).to_contain_text("Metrics updated")
+    expect(page.get_by_text("Step 523 of 942")).to_be_visible()
+    expect(page.locator("#refresh")).to_be_enabled()

@@ -144,3 +144,11 @@ def test_the_list_asks_again_by_itself_about_every_ten_seconds(site: Site, open_
     assert len(asked) == 1
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     wait_until(lambda: sum(r["path"] == "/api/jobs" for r in site.world.requests) == 2, 5)
+
+
+def test_the_badge_of_a_row_tells_more_on_hover(site: Site, open_page: Opener) -> None:
+    page = open_page("/dashboard/training-jobs")
+    row = page.locator(".jobs tbody tr", has_text="Elena Morales Financial - Balanced").first
+    tip = (row.locator(".c-status .badge").get_attribute("title") or "").split("\n")
+    assert tip[1] == "Step 520/942 (55%)"
+    assert tip[2].startswith("Last update 20")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
@@ -152,6 +152,25 @@ def about(kind: str, job: Subject, now: datetime, detail: str = "") -> Notificat
         if kind == "artifact_ready" and job.model_id
         else f"/training-jobs/{job.id}",
     )
+
+
+def mailed_facts(kind: str, job: Subject, detail: str = "") -> str:
+    """What stands in the mail besides the sentence, a line each; empty for most kinds. detail: who cancelled, and why."""
+    if kind != "job_cancelled":
+        return ""
+    ended, started = job.ended_at, job.started_at
+    lines = [
+        None if ended is None else f"Cancelled: {ended.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        f"Final cost: ${job.cost_usd or Decimal(0):.2f}",
+        None if ended is None or started is None else f"Elapsed: {_span(ended - started)}",
+        f"Reason: {detail}" if detail else None,
+    ]
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def _span(time: timedelta) -> str:
+    hours, minutes = divmod(int(time.total_seconds()) // 60, 60)
+    return f"{hours}h {minutes}m" if hours else f"{minutes}m"
 
 
 def note(kind: str, *, to: Person, at: datetime, message: str, link: str, key: str) -> Notification:

@@ -25,7 +25,7 @@ def tell(
 ) -> bool:
     """False when this was told before, and then nothing is sent.
 
-    kind: a key of `news.KINDS`. detail: the reason of a failure, or the quality score of `artifact_ready`.
+    kind: a key of `news.KINDS`. detail: the reason of a failure or cancellation, or the quality score of `artifact_ready`.
     users: where the person's preferences are read; without it the defaults hold.
     """
     told = news.about(kind, job, now, detail)
@@ -33,7 +33,7 @@ def tell(
         told,
         to=job.created_by,
         subject=f"{told.title}: {job.name}",
-        text=f"{told.message}\n\n{job.name}\n{public_url}{told.link}\n\n"
+        text=f"{told.message}\n\n{job.name}\n{news.mailed_facts(kind, job, detail)}{public_url}{told.link}\n\n"
         f"Choose what you are mailed about: {public_url}/notifications\n",
         notifications=notifications,
         notifier=notifier,

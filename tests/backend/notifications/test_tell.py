@@ -195,6 +195,29 @@ def test_what_matters_is_mailed_with_an_absolute_link() -> None:
     assert "https://lora.example/training-jobs/job_7h2k9d01ms83xq4t" in mail["text"]
 
 
+def test_a_mailed_cancellation_says_when_what_it_cost_how_long_it_ran_and_why() -> None:
+    notifier = FakeNotifier()
+    tell(
+        "job_cancelled",
+        job=_Job(),
+        now=START,
+        notifications=FakeNotifications(),
+        notifier=notifier,
+        public_url="https://lora.example",
+        detail="Cost too high / Over budget (by Dana Reyes)",
+        users=_person(notify__job_cancelled__email="on"),
+    )
+    lines = notifier.mails[0]["text"].splitlines()
+    assert lines[2:6] == [
+        "Elena - Balanced",
+        f"Cancelled: {START + timedelta(hours=3):%Y-%m-%d %H:%M} UTC",
+        "Final cost: $5.10",
+        "Elapsed: 2h 55m",
+    ]
+    assert lines[6] == "Reason: Cost too high / Over budget (by Dana Reyes)"
+    assert lines[7].startswith("https://lora.example/training-jobs/")
+
+
 def _person(**preferences: str) -> FakeUsers:
     users = FakeUsers()
     chosen = {name.replace("__", "."): value for name, value in preferences.items()}

@@ -134,6 +134,24 @@ def test_a_manager_may_cancel_what_a_member_started(site: Site) -> None:
     assert site.world.pods(job_id) == []
 
 
+def test_a_cancellation_is_in_the_audit_log(site: Site) -> None:
+    job_id = site.started(site.miro)
+    site.dana.call("POST", f"/api/jobs/{job_id}/cancel", {**CANCEL, "notes": "too dear"})
+    (line,) = [line for line in site.world.audit.lines if line["action"] == "job.cancel"]
+    assert (line["subject"], line["details"]["reason"], line["details"]["notes"]) == (
+        job_id,
+        CANCEL["reason"],
+        "too dear",
+    )
+    assert line["actor_id"] == site.dana.call("GET", "/api/me").data["id"]
+    assert line["at"] == site.world.clock.now
+
+
+def test_the_stages_weigh_what_the_product_says(site: Site) -> None:
+    stages = site.dana.call("GET", f"/api/jobs/{site.draft()}").data["stages"]
+    assert [stage["weight"] for stage in stages] == [5, 10, 80, 5]
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [({"confirmed": False}, "confirmed"), ({"reason": "because"}, "reason"), ({"notes": "x" * 501}, "notes")],

@@ -13,7 +13,7 @@ from chalicelib.domain import errors
 from chalicelib.domain.catalogue import CANCELLATION_REASONS
 from chalicelib.domain.end_reasons import EndReason, status_of
 from chalicelib.domain.job import JobStatus, Stage
-from chalicelib.routes.approvals import DecisionBody
+from chalicelib.routes.approvals import DecisionBody, PreviewBody
 from chalicelib.routes.exports import ExportBody
 from chalicelib.routes.http import Body
 from chalicelib.routes.job_again import RetryBody
@@ -32,6 +32,7 @@ BODIES: dict[str, type[Body]] = {
     "cancel_request": CancelBody,
     "promotion_request": PromotionBody,
     "approval_decision_request": DecisionBody,
+    "approval_preview_request": PreviewBody,
     "settings_request": SettingsBody,
     "watch_request": WatchBody,
     "bulk_request": BulkBody,

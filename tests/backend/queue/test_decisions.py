@@ -72,7 +72,10 @@ def test_a_link_that_is_wrong_or_whose_person_is_no_manager_any_more_shows_nothi
     path = f"/api/approvals/{asked[1]}/preview"
     token = token_for(site, "mia@example.com")
     assert nobody(site).call("POST", path, {"token": token[:-1] + "_"}).status == 401
-    assert nobody(site).call("POST", "/api/approvals/apr_aaaaaaaaaaaaaaaa/preview", {"token": token}).status == 401
+    assert (
+        nobody(site).call("POST", "/api/approvals/apr_aaaaaaaaaaaaaaaa/preview", {"token": token}).status
+        == 401
+    )
     assert nobody(site).call("POST", path, {}).status == 422
     assert site.dana.call("POST", path, {}).status == 422
     mia = next(user for user in site.users.all() if user.email == "mia@example.com")

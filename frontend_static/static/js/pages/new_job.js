@@ -104,8 +104,14 @@ function checked() {
   return false;
 }
 
+/** A long line is spoken of before the review; advice that cannot be had holds nobody up. */
 async function review() {
   if (!checked() || !state.estimate) return;
+  const { advise } = await import('../components/queue_advisory.js');
+  await advise({ goOn: openReviewDialog, later: saveDraft });
+}
+
+async function openReviewDialog() {
   const { openReview } = await import('../components/review_dialog.js');
   openReview(
     { choice: state.choice, estimate: state.estimate, catalog: state.catalog, values: hyperparameters(state.choice, state.catalog) },
@@ -249,6 +255,10 @@ async function prefill() {
     setTitle(`Configure ${job.name}`);
     return;
   }
+  if (readParameter('from')) {
+    await copyFrom(await get(`/jobs/${encodeURIComponent(readParameter('from'))}`));
+    return;
+  }
   const { gpus, base_models: models, presets } = state.catalog;
   const gpu = gpus.find((one) => one.type === state.catalog.default_gpu && one.available) ?? gpus.find((one) => one.available);
   const wanted = readParameter('dataset');
@@ -257,6 +267,13 @@ async function prefill() {
     gpu: { type: gpu?.type ?? null, count: 1, tier: offeredTiers(gpu)[0] ?? 'spot' }, baseModel: (models.find((one) => one.available && one.local) ?? models.find((one) => one.available))?.id ?? null,
     dataset: dataset?.status === 'ready' ? dataset : null, presetId: defaultPreset(presets, dataset),
   });
+}
+
+/** Everything of another job but what belongs to that run: its name, its notes and its cap. */
+async function copyFrom(job) {
+  const dataset = job.dataset ? await get(`/datasets/${job.dataset.id}`).catch(() => null) : null;
+  const preset = state.catalog.presets.find((one) => one.id === job.configuration.preset_id);
+  state.choice = { ...choiceFromJob(job, dataset?.status === 'ready' ? dataset : null), name: '', nameEdited: false, notes: '', spendCap: '', capEdited: false, overrides: differences(job.configuration.hyperparameters, preset) };
 }
 
 function keepNotes() {

@@ -11,7 +11,7 @@ from chalicelib.domain import queue_words
 from chalicelib.domain.approval import Approval
 from chalicelib.domain.identity import User
 from chalicelib.domain.job import Job, JobStatus
-from chalicelib.domain.queue import is_promoted
+from chalicelib.domain.queue import is_promoted, may_be_reconfigured
 from chalicelib.domain.queue_forecast import Turn
 from chalicelib.domain.queue_history import (
     THROUGHPUT_DAYS,
@@ -114,6 +114,7 @@ def _waiting(job: Job, turn: Turn, queue: QueueNow, asked: Approval | None, read
         "not_before": None if job.not_before is None else iso(job.not_before),
         "promotion_requested": asked.id if asked is not None and is_asked else None,
         "may_ask_promotion": turn.position > 1 and not is_asked and job.may_be_changed_by(reader),
+        "may_edit": job.may_be_changed_by(reader) and may_be_reconfigured(job),
         "watching": any(person.id == reader.id for person in job.watchers),
     }
 

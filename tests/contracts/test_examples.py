@@ -21,7 +21,7 @@ from chalicelib.routes.job_bodies import AskEstimateBody, CancelBody, CreateJobB
 from chalicelib.routes.job_views import TYPES
 from chalicelib.routes.jobs_bulk import BulkBody
 from chalicelib.routes.organisation import SettingsBody
-from chalicelib.routes.queue import PromotionBody, WatchBody
+from chalicelib.routes.queue import PromotionBody, ReconfigureBody, WatchBody
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "contracts" / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
@@ -33,6 +33,7 @@ BODIES: dict[str, type[Body]] = {
     "promotion_request": PromotionBody,
     "approval_decision_request": DecisionBody,
     "approval_preview_request": PreviewBody,
+    "reconfigure_request": ReconfigureBody,
     "settings_request": SettingsBody,
     "watch_request": WatchBody,
     "bulk_request": BulkBody,

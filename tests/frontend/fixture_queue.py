@@ -13,6 +13,7 @@ from chalicelib.domain import queue_words
 from starlette.requests import Request
 
 from tests.frontend.fixture_api import Handler
+from tests.frontend.fixture_library import configure
 from tests.frontend.fixture_world import Json, Refused, World, example, iso
 
 HOLDING = ("provisioning", "running", "recovering", "pausing", "cancelling")
@@ -136,6 +137,7 @@ def _waiting(world: World, job: Json, position: int) -> Json:
         "not_before": iso(world.now + timedelta(minutes=2)) if held_by else None,
         "promotion_requested": asked,
         "may_ask_promotion": position > 1 and asked is None and row["may_change"],
+        "may_edit": row["may_change"] and job["started_at"] is None,
         "watching": job["id"] in line.watched,
     }
 
@@ -183,6 +185,17 @@ def _history(world: World, request: Request, body: Json) -> Any:
     return page
 
 
+def _reconfigure(world: World, request: Request, body: Json) -> Any:
+    job = world.job(request.path_params["job_id"])
+    if job["status"] != "queued":
+        sentence = "Only a job that waits in the queue and has never trained can be configured anew."
+        raise Refused(409, "wrong_status", sentence, {"status": job["status"]})
+    configure(world, job, body)
+    job["cost"]["spend_cap_usd"] = body["spend_cap_usd"]
+    job["changed_at"] = world.tick()
+    return job
+
+
 def _watch(world: World, request: Request, body: Json) -> Any:
     job = world.job(request.path_params["job_id"])
     watched = line_of(world).watched
@@ -201,6 +214,7 @@ def _settings(world: World, request: Request, body: Mapping[str, Any]) -> Any:
 TABLE: list[tuple[str, str, Handler]] = [
     ("GET", "/queue", read_queue),
     ("GET", "/queue/history", _history),
+    ("PUT", "/jobs/{job_id}/configuration", _reconfigure),
     ("PUT", "/jobs/{job_id}/watch", _watch),
     ("GET", "/settings", _settings),
     ("PUT", "/settings", _settings),

@@ -1,4 +1,4 @@
-"""What a card of the queue offers: look, promote, copy, be told, remove; and the advice before a job is started."""
+"""What a card of the queue offers: look, edit, promote, copy, be told, remove."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from playwright.sync_api import Page, expect
 from tests.frontend import flows
 from tests.frontend.conftest import Opener, Site
 from tests.frontend.fixture_approvals import approvals_of, ask_promotion
-from tests.frontend.fixture_queue import line_of, wait_in_line
+from tests.frontend.fixture_queue import line_of, provision, wait_in_line
+from tests.frontend.fixture_world import Json
 from tests.frontend.test_queue import QUEUE, card, fill_slots, look_again
 
 pytestmark = pytest.mark.browser
@@ -36,6 +37,7 @@ def test_the_menu_offers_what_can_be_done(site: Site, open_page: Opener) -> None
     page = open_page(QUEUE)
     everything = [
         "View Configuration",
+        "Edit Configuration",
         "Promote to Front",
         "Clone Job",
         "Notify Me When Starting",
@@ -85,17 +87,61 @@ def test_a_job_is_removed_from_the_queue_in_words_of_its_own(site: Site, open_pa
     assert first["status"] == "cancelling"
 
 
-def test_a_copy_opens_the_form_with_the_same_configuration(site: Site, open_page: Opener) -> None:
+def test_a_copy_is_made_as_a_draft_and_opened(site: Site, open_page: Opener) -> None:
+    _, job = wait_in_line(site.world, 2)
+    page = open_page(QUEUE)
+    choose(page, "Waiting 2", "Clone Job")
+    page.wait_for_url("**/training-jobs/job_*/configure")
+    draft = list(site.world.jobs.values())[-1]
+    assert page.url.split("/")[-2] == draft["id"] != job["id"]
+    assert draft["status"] == "pending_configuration"
+
+
+def _editable(site: Site) -> Json:
     _, job = wait_in_line(site.world, 2)
     dataset = next(d for d in site.world.datasets.values() if d["status"] == "ready")
     job["dataset"].update(id=dataset["id"], name=dataset["name"])
-    job["configuration"]["hyperparameters"]["epochs"] = 6
+    return job
+
+
+def test_a_waiting_job_is_configured_anew_and_confirmed_like_a_start(site: Site, open_page: Opener) -> None:
+    job = _editable(site)
+    job["configuration"]["seed"] = 7
     page = open_page(QUEUE)
-    choose(page, "Waiting 2", "Clone Job")
-    page.wait_for_url(f"**/training-jobs/new?from={job['id']}")
+    choose(page, "Waiting 2", "Edit Configuration")
+    page.wait_for_url(f"**/training-jobs/{job['id']}/configure")
+    expect(
+        page.get_by_text("waits in the queue. Until it gets its slot it can be changed here")
+    ).to_be_visible()
+    expect(page.locator("#job-name")).to_have_count(0)
+    expect(page.locator("#save-draft")).to_have_count(0)
+    flows.set_parameter(page, "epochs", 6)
     expect(page.locator("#estimate-total")).to_have_text("$8.40 – $12.04")
-    expect(page.get_by_text("1 changed")).to_be_visible()
-    expect(page.get_by_label("Job name")).not_to_have_value("Waiting 2")
+    page.get_by_role("button", name="Review & Save Changes").click()
+    save = page.get_by_role("button", name="Save Changes", exact=True)
+    expect(save).to_be_disabled()
+    for name in ("configuration", "cost", "budget"):
+        page.locator(f"#ack-{name}").check()
+    save.click()
+    page.wait_for_url(f"**{QUEUE}")
+    (sent,) = [r["body"] for r in site.world.requests if r["path"].endswith("/configuration")]
+    assert (sent["hyperparameters"], sent["seed"]) == ({"epochs": 6}, 7)
+    assert sent["acknowledged"] == {"configuration": True, "cost": True, "budget": True}
+    assert job["configuration"]["hyperparameters"]["epochs"] == 6
+
+
+def test_a_job_that_got_its_slot_meanwhile_is_not_changed(site: Site, open_page: Opener) -> None:
+    site.allowed = ("409",)
+    job = _editable(site)
+    page = open_page(f"/training-jobs/{job['id']}/configure")
+    page.get_by_role("button", name="Review & Save Changes").click()
+    for name in ("configuration", "cost", "budget"):
+        page.locator(f"#ack-{name}").check()
+    provision(site.world, job)
+    page.get_by_role("button", name="Save Changes", exact=True).click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text(
+        "Only a job that waits in the queue"
+    )
 
 
 def test_whoever_wants_is_told_and_can_stop_it(site: Site, open_page: Opener) -> None:
@@ -117,6 +163,7 @@ def test_a_promotion_is_asked_for_by_keyboard_alone_and_waits_on_the_card(
     page = open_page(QUEUE)
     page.get_by_role("button", name="Actions for Waiting 5").focus()
     page.keyboard.press("Enter")
+    page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("menuitem", name="Promote to Front")).to_be_focused()
     page.keyboard.press("Enter")
@@ -185,76 +232,3 @@ def test_a_decision_is_told_where_the_job_waits(site: Site, open_page: Opener, d
     else:
         expect(page.locator("#toasts")).to_contain_text("denied by Mia: Not today.")
         expect(card(page, jobs[2]).locator(".q-pos")).to_contain_text("#3")
-
-
-# -- before a job is started ------------------------------------------------------------------------------------------
-
-
-def to_review(site: Site, page: Page) -> None:
-    dataset = next(d["id"] for d in site.world.datasets.values() if d["status"] == "ready")
-    flows.configure(page, site.origin, dataset)
-    page.locator("#review:enabled").click()
-
-
-def test_a_long_wait_is_told_before_the_review(site: Site, open_page: Opener) -> None:
-    fill_slots(site)
-    wait_in_line(site.world, 5)
-    page = open_page()
-    to_review(site, page)
-    advice = page.get_by_role("dialog", name="Queue Advisory")
-    expect(advice).to_contain_text(
-        "Queue Advisory: 3 active jobs running, 5 jobs in queue. Your job will be queued. "
-        "Estimated start: 1 hour 15 minutes from now."
-    )
-    expect(page.get_by_role("button", name="Continue Anyway")).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog", name="Review Training Configuration")).to_be_visible()
-
-
-def test_a_short_queue_is_not_spoken_of(site: Site, open_page: Opener) -> None:
-    fill_slots(site)
-    wait_in_line(site.world, 4)
-    page = open_page()
-    to_review(site, page)
-    expect(page.get_by_role("dialog", name="Review Training Configuration")).to_be_visible()
-
-
-def test_advice_that_cannot_be_had_holds_nobody_up(site: Site, open_page: Opener) -> None:
-    site.allowed = ("503",)
-    site.world.failing.add("/queue")
-    page = open_page()
-    to_review(site, page)
-    expect(page.get_by_role("dialog", name="Review Training Configuration")).to_be_visible()
-
-
-def test_a_very_long_queue_is_warned_of_and_later_means_a_draft(site: Site, open_page: Opener) -> None:
-    fill_slots(site)
-    line_of(site.world).seconds_each = 6 * 3600
-    wait_in_line(site.world, 12)
-    page = open_page()
-    to_review(site, page)
-    advice = page.get_by_role("dialog", name="Long Queue")
-    expect(advice).to_contain_text(
-        "Long Queue: 12 jobs ahead. Estimated wait: 24+ hours. "
-        "Recommendation: Wait for queue to clear or increase team concurrency limit."
-    )
-    expect(advice).to_contain_text("a start at a set time is not offered")
-    page.get_by_role("button", name="Schedule for Later").click()
-    page.wait_for_url("**/training-jobs/job_*/configure")
-    assert [job["status"] for job in site.world.jobs.values()][-1] == "pending_configuration"
-
-
-def test_a_job_can_be_cancelled_from_the_advice_and_the_form_stays(site: Site, open_page: Opener) -> None:
-    fill_slots(site)
-    wait_in_line(site.world, 5)
-    page = open_page()
-    to_review(site, page)
-    page.get_by_role("button", name="Cancel a job").click()
-    page.get_by_role("button", name="Cancel Waiting 2").click()
-    page.locator("#cancel-reason").select_option("wrong_configuration")
-    page.locator("#cancel-understood").check()
-    page.locator("#cancel-confirm").click()
-    expect(page.get_by_role("dialog")).to_contain_text("The queue has become short meanwhile.")
-    expect(page.get_by_role("button", name="Cancel Waiting 2")).to_have_count(0)
-    page.get_by_role("button", name="Continue Anyway").click()
-    expect(page.get_by_role("dialog", name="Review Training Configuration")).to_be_visible()

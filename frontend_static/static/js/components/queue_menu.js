@@ -2,9 +2,6 @@ import { get, put } from '../shared/api.js';
 import { hasRole } from '../shared/session.js';
 import { toast } from '../shared/toast.js';
 
-/** A copy starts as a form that holds the same configuration; once started it joins the queue at its end. */
-export const clonePage = (job) => `/training-jobs/new?from=${job.id}`;
-
 async function withJob(job, what, open) {
   try {
     open(await get(`/jobs/${job.id}`));
@@ -21,6 +18,11 @@ async function showConfiguration(job) {
 async function remove(job, onChange) {
   const { openCancelDialog } = await import('./cancel_dialog.js');
   await withJob(job, 'The job was not removed.', (full) => openCancelDialog(full, onChange));
+}
+
+async function clone(job) {
+  const { cloneJob } = await import('./clone_job.js');
+  await cloneJob(job);
 }
 
 async function promote(job, onChange) {
@@ -48,9 +50,10 @@ export function queueItems(job, onChange) {
   const asked = job.promotion_requested;
   const items = [
     { label: 'View Configuration', icon: 'file-text', action: () => showConfiguration(job) },
+    job.may_edit && { label: 'Edit Configuration', icon: 'pencil', href: `${job.page}/configure` },
     waits && job.may_ask_promotion && { label: 'Promote to Front', icon: 'chevrons-up', action: () => promote(job, onChange) },
     asked && (hasRole('manager') || job.may_change) && { label: 'View Promotion Request', icon: 'clipboard-check', href: `/approvals/${asked}` },
-    { label: 'Clone Job', icon: 'copy', href: clonePage(job) },
+    { label: 'Clone Job', icon: 'copy', action: () => clone(job) },
     waits && !job.watching && { label: 'Notify Me When Starting', icon: 'bell', action: () => watch(job, true, onChange) },
     waits && job.watching && { label: 'Stop Notifying Me', icon: 'bell-off', action: () => watch(job, false, onChange) },
     job.may_change && { label: waits ? 'Remove from Queue' : 'Cancel Job', icon: 'octagon-x', tone: 'danger', action: () => remove(job, onChange) },

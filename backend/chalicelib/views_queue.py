@@ -11,7 +11,7 @@ from chalicelib.domain import queue_words
 from chalicelib.domain.approval import Approval
 from chalicelib.domain.identity import User
 from chalicelib.domain.job import Job, JobStatus
-from chalicelib.domain.queue import is_promoted
+from chalicelib.domain.queue import is_promoted, may_be_reconfigured
 from chalicelib.domain.queue_forecast import Turn
 from chalicelib.domain.queue_history import (
     THROUGHPUT_DAYS,
@@ -46,7 +46,7 @@ def queue_json(
         "limit": queue.limit,
         "active": active,
         "free": max(0, queue.limit - active),
-        "slots": [_slot(each, queue) for each in queue.held],
+        "slots": [_slot(each, queue, reader) for each in queue.held],
         "queued": [_waiting(job, turn, queue, asked.get(job.id), reader) for job, turn in turns],
         "provisioning": [each.job.id for each in queue.held if each.job.status is JobStatus.PROVISIONING],
         "next_slot_at": iso(queue.forecast.next_slot_at),
@@ -74,7 +74,7 @@ def statistics_json(facts: Statistics, waiting: int) -> dict[str, Any]:
     }
 
 
-def _job(job: Job) -> dict[str, Any]:
+def _job(job: Job, reader: User) -> dict[str, Any]:
     configuration = configuration_json(job.configuration)
     return {
         "id": job.id,
@@ -90,13 +90,14 @@ def _job(job: Job) -> dict[str, Any]:
             "gpu_tier": job.configuration.gpu.tier.value,
         },
         "page": f"/training-jobs/{job.id}",
+        "may_change": job.may_be_changed_by(reader),
     }
 
 
-def _slot(held: Held, queue: QueueNow) -> dict[str, Any]:
+def _slot(held: Held, queue: QueueNow, reader: User) -> dict[str, Any]:
     progress = progress_json(held.job, held.row, queue.at)
     return {
-        **_job(held.job),
+        **_job(held.job, reader),
         "stage": None if held.job.stage is None else held.job.stage.value,
         "progress": {name: progress[name] for name in ("percent", "step", "total_steps")},
         "estimated_completion_at": iso(held.ends_at),
@@ -106,13 +107,14 @@ def _slot(held: Held, queue: QueueNow) -> dict[str, Any]:
 def _waiting(job: Job, turn: Turn, queue: QueueNow, asked: Approval | None, reader: User) -> dict[str, Any]:
     is_asked = asked is not None and not asked.is_expired(queue.at)
     return {
-        **_job(job),
+        **_job(job, reader),
         **_turn(turn, queue),
         "promoted": is_promoted(job),
         "held_by": job.held_by,
         "not_before": None if job.not_before is None else iso(job.not_before),
         "promotion_requested": asked.id if asked is not None and is_asked else None,
         "may_ask_promotion": turn.position > 1 and not is_asked and job.may_be_changed_by(reader),
+        "may_edit": job.may_be_changed_by(reader) and may_be_reconfigured(job),
         "watching": any(person.id == reader.id for person in job.watchers),
     }
 

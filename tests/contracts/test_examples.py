@@ -13,7 +13,7 @@ from chalicelib.domain import errors
 from chalicelib.domain.catalogue import CANCELLATION_REASONS
 from chalicelib.domain.end_reasons import EndReason, status_of
 from chalicelib.domain.job import JobStatus, Stage
-from chalicelib.routes.approvals import DecisionBody
+from chalicelib.routes.approvals import DecisionBody, PreviewBody
 from chalicelib.routes.exports import ExportBody
 from chalicelib.routes.http import Body
 from chalicelib.routes.job_again import RetryBody
@@ -21,7 +21,7 @@ from chalicelib.routes.job_bodies import AskEstimateBody, CancelBody, CreateJobB
 from chalicelib.routes.job_views import TYPES
 from chalicelib.routes.jobs_bulk import BulkBody
 from chalicelib.routes.organisation import SettingsBody
-from chalicelib.routes.queue import PromotionBody, WatchBody
+from chalicelib.routes.queue import PromotionBody, ReconfigureBody, WatchBody
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "contracts" / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
@@ -32,6 +32,8 @@ BODIES: dict[str, type[Body]] = {
     "cancel_request": CancelBody,
     "promotion_request": PromotionBody,
     "approval_decision_request": DecisionBody,
+    "approval_preview_request": PreviewBody,
+    "reconfigure_request": ReconfigureBody,
     "settings_request": SettingsBody,
     "watch_request": WatchBody,
     "bulk_request": BulkBody,

@@ -36,7 +36,7 @@ def _create_job(world: World, request: Request, body: Json) -> Any:
         problem = {"name": ["Job name must be between 3 and 100 characters"]}
         raise Refused(422, "validation_failed", "Some fields need attention.", problem)
     job = world.add_job(name=body["name"])
-    _configure(world, job, body)
+    configure(world, job, body)
     job["progress"].update(percent=0.0, step=0, epoch=0, elapsed_seconds=0, remaining_seconds=None)
     world.points[job["id"]] = {name: [] for name in world.points[job["id"]]}
     world.events[job["id"]] = []
@@ -52,7 +52,7 @@ def _create_job(world: World, request: Request, body: Json) -> Any:
     return _queue(world, job) if body.get("start") else job
 
 
-def _configure(world: World, job: Json, body: Json) -> None:
+def configure(world: World, job: Json, body: Json) -> None:
     for key in ("name", "description", "notes", "tags"):
         if body.get(key) is not None:
             job[key] = body[key]
@@ -98,7 +98,7 @@ def _start_job(world: World, request: Request, body: Json) -> Any:
 
 def _patch_job(world: World, request: Request, body: Json) -> Any:
     job = world.job(request.path_params["job_id"])
-    _configure(world, job, body)
+    configure(world, job, body)
     job["changed_at"] = world.tick()
     return job
 

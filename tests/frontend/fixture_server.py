@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from tests.frontend import fixture_api, fixture_library
+from tests.frontend import fixture_api, fixture_approvals, fixture_library, fixture_queue
 from tests.frontend.fixture_world import World
 
 DIST = Path(__file__).resolve().parents[2] / "frontend_static" / "dist"
@@ -35,7 +35,8 @@ def site_app(world: World, dist: Path = DIST) -> Starlette:
     """Pages, assets and the API on one origin."""
     headers = json.loads((dist / "security_headers.json").read_text())
     headers = {name: value.replace("BUCKET_ORIGIN", world.bucket_origin) for name, value in headers.items()}
-    routes = fixture_api.routes(world, fixture_api.TABLE + fixture_library.TABLE)
+    tables = (fixture_api.TABLE, fixture_library.TABLE, fixture_queue.TABLE, fixture_approvals.TABLE)
+    routes = fixture_api.routes(world, [row for table in tables for row in table])
     routes += [Route(entry["pattern"], _page(dist, headers, entry["page"])) for entry in _entries(dist)]
     routes += [
         Route("/assets/{name}", _file(dist / "assets", headers, immutable=True)),

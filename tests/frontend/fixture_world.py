@@ -280,6 +280,8 @@ def _catalog() -> Json:
             note="Best overall performance",
         )
         gpus.append(offline)
+    if len(catalog["promotion_reasons"]) < 2:
+        catalog["promotion_reasons"].append({"id": "manager_override", "label": "Manager override"})
     if len(catalog["cancellation_reasons"]) < 2:
         catalog["cancellation_reasons"].append(
             {"id": "wrong_configuration", "label": "Wrong configuration / Need to adjust settings"}

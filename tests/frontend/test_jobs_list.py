@@ -39,6 +39,8 @@ def test_tabs_move_with_the_arrow_keys(site: Site, open_page: Opener) -> None:
     expect(page.locator(".jobs tbody tr")).to_have_count(4)
     page.get_by_role("tab", name="All jobs").focus()
     page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Queue")).to_be_focused()
+    page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tab", name="Active")).to_be_focused()
     expect(page.locator(".jobs tbody tr")).to_have_count(1)
 

@@ -9,6 +9,8 @@ from playwright.sync_api import Error, Page, expect
 
 from frontend_static import build
 from tests.frontend.conftest import Opener, Site
+from tests.frontend.fixture_approvals import approvals_of, ask_promotion
+from tests.frontend.fixture_queue import line_of, wait_in_line
 
 pytestmark = pytest.mark.browser
 
@@ -23,6 +25,11 @@ PAGES = {
     "jobs": "/dashboard/training-jobs",
     "filtered jobs": "/dashboard/training-jobs?status=failed,cancelled&createdBy=me&dateRange=all",
     "empty search": "/dashboard/training-jobs?search=nothing-like-this",
+    "queue": "/dashboard/training-jobs?tab=queue",
+    "queue history": "/dashboard/training-jobs?tab=queue&view=history",
+    "approvals": "/approvals",
+    "open approval": "/approvals/{approval}",
+    "decided approval": "/approvals/{decided}",
     "running job": "/training-jobs/{running}",
     "metrics": "/training-jobs/{running}?tab=metrics",
     "event log": "/training-jobs/{running}?tab=event-log",
@@ -51,8 +58,21 @@ def addresses(site: Site) -> dict[str, str]:
     """The pages with the ids of this workspace filled in."""
     ids = {status: site.id_of(status) for status in ("running", "failed", "cancelled", "completed")}
     datasets = list(site.world.datasets)
+    ids.update(_queue(site))
     ids.update(dataset=datasets[0], rejected=datasets[1], model=next(iter(site.world.models)))
     return {name: path.format(**ids) for name, path in PAGES.items()}
+
+
+def _queue(site: Site) -> dict[str, str]:
+    """A line of nine, with a request that is open and one that was denied."""
+    known = approvals_of(site.world)
+    if not known:
+        jobs = wait_in_line(site.world, 9)
+        ask_promotion(site.world, jobs[4], "client_deadline", "An audit on Friday morning. " * 5)
+        denied = ask_promotion(site.world, jobs[5], "client_deadline", "A demonstration on Monday. " * 5)
+        denied.update(status="denied", decided_by=denied["requested_by"], reason="The others are as urgent.")
+        denied.update(decided_at=site.world.tick())
+    return dict(zip(("approval", "decided"), known, strict=True))
 
 
 def settle(page: Page) -> None:
@@ -95,6 +115,31 @@ def test_no_dialog_has_an_accessibility_finding(site: Site, open_page: Opener) -
     assert accessibility_findings(page) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_no_dialog_of_the_queue_has_an_accessibility_finding(
+    site: Site, open_page: Opener, scheme: str, width: int
+) -> None:
+    page = open_page(addresses(site)["queue"], scheme=scheme, width=width)
+    for action in ("View Configuration", "Promote to Front", "Remove from Queue"):
+        page.get_by_role("button", name="Actions for Waiting 4").click()
+        page.get_by_role("menuitem", name=action).click()
+        expect(page.locator("dialog")).to_be_visible()
+        assert accessibility_findings(page) == [], action
+        assert page.evaluate("document.querySelector('dialog').scrollWidth <= innerWidth"), action
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Change limit").click()
+    expect(page.locator("#concurrency-limit")).to_be_visible()
+    assert accessibility_findings(page) == []
+    line_of(site.world).limit = 1
+    page.goto(site.origin + addresses(site)["new job"])
+    page.locator("#review:enabled").click()
+    page.get_by_role("button", name="Cancel a job").click()
+    assert accessibility_findings(page) == []
+    assert page.get_by_role("button", name="Cancel Waiting 1").bounding_box()["x"] < width  # type: ignore[index]
+
+
 @pytest.mark.parametrize("width", [390, 820])
 def test_no_page_scrolls_sideways(site: Site, open_page: Opener, width: int) -> None:
     page = open_page(width=width)
@@ -109,12 +154,14 @@ def test_no_page_scrolls_sideways(site: Site, open_page: Opener, width: int) -> 
 def test_every_destination_is_reachable_on_a_phone(site: Site, open_page: Opener) -> None:
     page = open_page("/models", width=390)
     links = page.locator("nav[aria-label=Main] a:visible")
+    expect(links).to_have_count(6)
     assert [link.get_attribute("href") for link in links.all()] == [
         "/dashboard/training-jobs",
         "/datasets",
         "/models",
         "/docs/hyperparameters-explained",
         "/settings",
+        "/approvals",
     ]
     expect(page.get_by_role("link", name="New job")).to_be_visible()
     expect(page.locator("#bell")).to_be_visible()
@@ -128,7 +175,9 @@ SHIFT = """() => new Promise((resolve) => {
 })"""
 
 
-@pytest.mark.parametrize("name", ["jobs", "running job", "datasets", "models"])
+@pytest.mark.parametrize(
+    "name", ["jobs", "queue", "running job", "datasets", "models", "approvals", "open approval"]
+)
 def test_the_page_does_not_jump_when_its_data_arrives(site: Site, open_page: Opener, name: str) -> None:
     page = open_page(addresses(site)[name])
     settle(page)

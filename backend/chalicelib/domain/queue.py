@@ -48,6 +48,11 @@ def is_promoted(job: Job) -> bool:
     return job.promoted_at is not None and job.promoted_at >= waiting_since(job)
 
 
+def may_be_reconfigured(job: Job) -> bool:
+    """Until it gets a slot, and only while nothing of it was trained."""
+    return job.status is JobStatus.QUEUED and job.started_at is None
+
+
 def queue_key(job: Job) -> str:
     """The queue's order as text: promoted jobs first, the latest promotion before all; then first come, first served,
     ties by id. An index over it and a list sorted by it agree."""

@@ -18,6 +18,7 @@ from chalicelib.use_cases.decide_approval import decide_approval, the_approval
 from chalicelib.use_cases.recognise_approver import recognise_approver
 
 bp = Blueprint(__name__)
+Token = Annotated[StrictStr, Field(min_length=1, max_length=100)]
 
 
 class ApprovalsQuery(Query):
@@ -29,7 +30,7 @@ class ApprovalsQuery(Query):
 class DecisionBody(Body):
     decision: Literal["approve", "deny"]
     reason: Annotated[StrictStr, Field(max_length=500)] = ""
-    token: Annotated[StrictStr, Field(min_length=1, max_length=100)] | None = None
+    token: Token | None = None
 
 
 @endpoint(
@@ -60,6 +61,25 @@ def get_approval(call: Call) -> dict[str, Any]:
     found = the_approval(bootstrap.approvals(), call.path["approval_id"])
     if not (call.person.role.covers(Role.MANAGER) or found.requested_by.id == call.person.id):
         raise NotFound("There is no such request.")
+    return views_approvals.approval_json(found, call.now)
+
+
+class PreviewBody(Body):
+    token: Token
+
+
+# No role, and no GET: the token of the mailed link stands in the body, where no log keeps it. It decides nothing.
+@endpoint(
+    bp,
+    "POST",
+    "/api/approvals/{approval_id}/preview",
+    role=None,
+    body=PreviewBody,
+    summary="What is asked and what became of it, for the holder of a mailed link",
+)
+def post_preview(call: Call) -> dict[str, Any]:
+    _decider(call, call.body.token)
+    found = the_approval(bootstrap.approvals(), call.path["approval_id"])
     return views_approvals.approval_json(found, call.now)
 
 

@@ -14,8 +14,12 @@ from chalicelib.domain.errors import ValidationFailed
 from chalicelib.domain.identity import Role
 from chalicelib.domain.queue_history import statistics
 from chalicelib.routes.http import Body, Call, Query, endpoint
+from chalicelib.routes.job_bodies import Acknowledged, EstimateBody, Money, Text
+from chalicelib.routes.jobs import show
+from chalicelib.settings import settings
 from chalicelib.use_cases.read_queue import QueueNow, read_queue
 from chalicelib.use_cases.read_queue_history import read_queue_history
+from chalicelib.use_cases.reconfigure_job import reconfigure_job
 from chalicelib.use_cases.record_queue_history import DOCUMENT, known_days, longest_wait_seconds
 from chalicelib.use_cases.request_promotion import KIND, request_promotion
 from chalicelib.use_cases.watch_job import watch_job
@@ -103,6 +107,48 @@ def post_promotion(call: Call) -> dict[str, Any]:
         now=call.now,
     )
     return views_approvals.approval_json(asked, call.now)
+
+
+class ReconfigureBody(EstimateBody):
+    """The whole configuration, and the confirmations of a start."""
+
+    spend_cap_usd: Money = None
+    acknowledged: Acknowledged
+    override_justification: Text | None = None
+
+
+@endpoint(
+    bp,
+    "PUT",
+    "/api/jobs/{job_id}/configuration",
+    body=ReconfigureBody,
+    idempotent_key=True,
+    summary="Change what a job in the queue will train; it keeps its place",
+)
+def put_configuration(call: Call) -> dict[str, Any]:
+    body: ReconfigureBody = call.body
+    changed = reconfigure_job(
+        call.path["job_id"],
+        body.as_configuration(),
+        body.dataset_id,
+        body.spend_cap_usd,
+        body.acknowledged.model_dump(),
+        body.override_justification,
+        user=call.person,
+        jobs=bootstrap.jobs(),
+        progress=bootstrap.progress(),
+        datasets=bootstrap.datasets(),
+        documents=bootstrap.documents(),
+        audit=bootstrap.audit(),
+        files=bootstrap.files(),
+        local_models=settings().local_models,
+        budgets=bootstrap.budgets(),
+        costs=bootstrap.costs(),
+        now=call.now,
+    )
+    # Another GPU may be had where the former one was not.
+    telling.dispatch(call.now)
+    return show(bootstrap.jobs().get(changed.id) or changed, call)
 
 
 class WatchBody(Body):

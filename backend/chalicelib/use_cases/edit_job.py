@@ -58,42 +58,65 @@ def edit_job(
             raise WrongStatus(
                 "The job has started meanwhile; its configuration stays.", {"status": before.status.value}
             )
-        return _configured(after, configuration, dataset_id, spend_cap_usd)
-
-    def _configured(
-        before: Job, wanted: ConfigurationRequest | None, new_dataset: str | None, cap: Decimal | None
-    ) -> Job:
-        request = EstimateRequest(
-            new_dataset or before.dataset.id,
-            wanted or as_request(before),
-            before.created_by.id,
-            before.id,
-            before.given_step,
-        )
-        chosen = configure(request.configuration, current_cards(documents, now), local_models)
-        _check_checkpoint(before, chosen.configuration, request.dataset_id)
-        estimate = estimate_job(
-            request,
+        return with_configuration(
+            after,
+            configuration,
+            dataset_id,
+            spend_cap_usd,
             datasets=datasets,
             documents=documents,
             jobs=jobs,
             files=files,
-            now=now,
             local_models=local_models,
-        )
-        dataset = datasets.get(request.dataset_id)
-        return replace(
-            before,
-            configuration=chosen.configuration,
-            dataset=reference(dataset) if dataset else before.dataset,
-            estimate=estimate,
-            spend_cap_usd=cap or (before.spend_cap_usd if wanted is None else estimate.spend_cap_usd),
+            now=now,
         )
 
     after = change_job(jobs, job_id, change)
     if whose(after) != whose(job):
         _relabel(after, costs)
     return after
+
+
+def with_configuration(
+    before: Job,
+    wanted: ConfigurationRequest | None,
+    new_dataset: str | None,
+    cap: Decimal | None,
+    *,
+    datasets: DatasetStore,
+    documents: SettingsStore,
+    jobs: JobStore,
+    files: Files,
+    local_models: bool,
+    now: datetime,
+) -> Job:
+    """The job with what was given in place of what it has, estimated anew. A new configuration brings its own cap."""
+    request = EstimateRequest(
+        new_dataset or before.dataset.id,
+        wanted or as_request(before),
+        before.created_by.id,
+        before.id,
+        before.given_step,
+    )
+    chosen = configure(request.configuration, current_cards(documents, now), local_models)
+    _check_checkpoint(before, chosen.configuration, request.dataset_id)
+    estimate = estimate_job(
+        request,
+        datasets=datasets,
+        documents=documents,
+        jobs=jobs,
+        files=files,
+        now=now,
+        local_models=local_models,
+    )
+    dataset = datasets.get(request.dataset_id)
+    return replace(
+        before,
+        configuration=chosen.configuration,
+        dataset=reference(dataset) if dataset else before.dataset,
+        estimate=estimate,
+        spend_cap_usd=cap or (before.spend_cap_usd if wanted is None else estimate.spend_cap_usd),
+    )
 
 
 def _check_checkpoint(draft: Job, wanted: Configuration, dataset_id: str) -> None:

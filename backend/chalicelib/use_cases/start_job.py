@@ -9,6 +9,7 @@ from datetime import datetime
 from chalicelib.domain import closing
 from chalicelib.domain import job as transitions
 from chalicelib.domain.errors import BudgetExceeded, NotAllowed, ValidationFailed, WrongStatus
+from chalicelib.domain.estimate import Estimate
 from chalicelib.domain.identity import Role, User
 from chalicelib.domain.job import Job
 from chalicelib.ports import (
@@ -71,24 +72,9 @@ def start_job(
         now=now,
         local_models=local_models,
     )
-    if estimate.blockers:
-        audit.record(
-            at=now,
-            actor_id=user.id,
-            action="job.start",
-            subject=job_id,
-            details={"blockers": [blocker.code for blocker in estimate.blockers]},
-            outcome="refused",
-        )
-        raise ValidationFailed({"start": [blocker.message for blocker in estimate.blockers]})
-    record = read_track_record(jobs=jobs, documents=documents, now=now)
-    wanted = job.configuration
-    least = closing.least_usd(record, wanted.base_model_id, wanted.gpu.type, estimate.hourly_rate_usd)
-    if job.spend_cap_usd is not None and job.spend_cap_usd < least:
-        sentence = f"At ${estimate.hourly_rate_usd}/h the cap must be at least ${least}: it pays start-up and saving."
-        raise ValidationFailed({"spend_cap_usd": [sentence]})
     priced = replace(job, estimate=estimate)
-    _reserve(priced, override_justification, user=user, budgets=budgets, costs=costs, audit=audit, now=now)
+    check_ready(priced, estimate, user=user, jobs=jobs, documents=documents, audit=audit, now=now)
+    reserve(priced, override_justification, user=user, budgets=budgets, costs=costs, audit=audit, now=now)
     dataset = datasets.get(job.dataset.id)
 
     def start(before: Job) -> Job:
@@ -129,7 +115,36 @@ def check_acknowledged(acknowledged: Mapping[str, bool]) -> None:
         )
 
 
-def _reserve(
+def check_ready(
+    job: Job,
+    estimate: Estimate,
+    *,
+    user: User,
+    jobs: JobStore,
+    documents: SettingsStore,
+    audit: AuditLog,
+    now: datetime,
+) -> None:
+    """ValidationFailed when something stands against the start, or the cap cannot pay for one."""
+    if estimate.blockers:
+        audit.record(
+            at=now,
+            actor_id=user.id,
+            action="job.start",
+            subject=job.id,
+            details={"blockers": [blocker.code for blocker in estimate.blockers]},
+            outcome="refused",
+        )
+        raise ValidationFailed({"start": [blocker.message for blocker in estimate.blockers]})
+    record = read_track_record(jobs=jobs, documents=documents, now=now)
+    wanted = job.configuration
+    least = closing.least_usd(record, wanted.base_model_id, wanted.gpu.type, estimate.hourly_rate_usd)
+    if job.spend_cap_usd is not None and job.spend_cap_usd < least:
+        sentence = f"At ${estimate.hourly_rate_usd}/h the cap must be at least ${least}: it pays start-up and saving."
+        raise ValidationFailed({"spend_cap_usd": [sentence]})
+
+
+def reserve(
     job: Job,
     justification: str | None,
     *,

@@ -53,6 +53,36 @@ def test_a_mailed_link_decides_once_without_a_sign_in(
     assert (line(site)[0] == jobs[7]) == (decision == "approve")
 
 
+def test_a_mailed_link_shows_what_is_asked_and_what_became_of_it_without_deciding(
+    site: Site, asked: tuple[list[str], str]
+) -> None:
+    _, approval_id = asked
+    token = {"token": token_for(site, "mia@example.com")}
+    path = f"/api/approvals/{approval_id}/preview"
+    seen = nobody(site).call("POST", path, token)
+    assert (seen.status, seen.data) == (200, site.dana.call("GET", f"/api/approvals/{approval_id}").data)
+    assert seen.data["status"] == "pending"
+    decide(site, approval_id, site.dana)
+    assert nobody(site).call("POST", path, token).data["status"] == "approved"
+
+
+def test_a_link_that_is_wrong_or_whose_person_is_no_manager_any_more_shows_nothing(
+    site: Site, asked: tuple[list[str], str]
+) -> None:
+    path = f"/api/approvals/{asked[1]}/preview"
+    token = token_for(site, "mia@example.com")
+    assert nobody(site).call("POST", path, {"token": token[:-1] + "_"}).status == 401
+    assert (
+        nobody(site).call("POST", "/api/approvals/apr_aaaaaaaaaaaaaaaa/preview", {"token": token}).status
+        == 401
+    )
+    assert nobody(site).call("POST", path, {}).status == 422
+    assert site.dana.call("POST", path, {}).status == 422
+    mia = next(user for user in site.users.all() if user.email == "mia@example.com")
+    site.users.save(replace(mia, role=Role.MEMBER), expected=mia)
+    assert nobody(site).call("POST", path, {"token": token}).status == 403
+
+
 def test_reading_a_link_s_address_does_nothing(site: Site, asked: tuple[list[str], str]) -> None:
     path = f"/api/approvals/{asked[1]}/decision?decision=approve&token={token_for(site, 'mia@example.com')}"
     assert site.client.http.get(path).status_code == 405

@@ -53,6 +53,13 @@ def test_slots_and_the_line_behind_them_are_shown_in_order(site: Site) -> None:
     assert differing_keys(reply.body, _example("queue")) == []
 
 
+def test_each_row_says_whether_the_reader_may_change_its_job(site: Site) -> None:
+    fill(site, 4)
+    for reader, may in ((site.dana, True), (site.miro, False)):
+        data = reader.call("GET", "/api/queue").data
+        assert {each["may_change"] for each in (*data["slots"], *data["queued"])} == {may}
+
+
 def test_a_slot_shows_the_progress_of_its_job_and_when_it_will_be_free(site: Site) -> None:
     (job_id,) = fill(site, 1)
     Trainer(site.world, job_id).hello().stage("training", "active").train(1, 10)

@@ -73,3 +73,29 @@ test('file names drop what file systems refuse', () => {
   assert.equal(format.fileSafe(' Elena / Balanced: 1 '), 'Elena-Balanced-1');
   assert.equal(format.fileSafe('///'), 'job');
 });
+
+test('an upcoming time is told by the days of the person’s calendar', () => {
+  writeSession({ access_token: 'x', user: { time_zone: 'UTC' } });
+  const now = Date.parse('2026-12-16T23:30:00Z');
+  assert.equal(format.upcoming('2026-12-16T23:45:00Z', now), 'Today at 11:45 PM');
+  assert.equal(format.upcoming('2026-12-17T00:05:00Z', now), 'Tomorrow at 12:05 AM');
+  assert.equal(format.upcoming('2026-12-17T23:59:00Z', now), 'Tomorrow at 11:59 PM');
+  assert.equal(format.upcoming('2026-12-18T14:15:00Z', now), 'Friday, Dec 18 at 2:15 PM');
+  assert.equal(format.upcoming(null), '–');
+  writeSession({ access_token: 'x', user: { time_zone: 'America/Los_Angeles' } });
+  assert.equal(format.upcoming('2026-12-17T00:05:00Z', now), 'Today at 4:05 PM');
+});
+
+test('the day after a change of the clocks is still tomorrow', () => {
+  writeSession({ access_token: 'x', user: { time_zone: 'Europe/Lisbon' } });
+  assert.equal(format.upcoming('2026-10-25T23:30:00Z', Date.parse('2026-10-24T00:30:00Z')), 'Tomorrow at 11:30 PM');
+});
+
+test('a countdown names two units and never less than a minute', () => {
+  assert.equal(format.countdown(12_000), 'in ~3 hours 20 minutes');
+  assert.equal(format.countdown(3_600), 'in ~1 hour');
+  assert.equal(format.countdown(61), 'in ~1 minute');
+  assert.equal(format.countdown(20), 'in less than a minute');
+  assert.equal(format.countdown(100_800), 'in ~1 day 4 hours');
+  assert.equal(format.aboutDuration(64_800), '18 hours');
+});

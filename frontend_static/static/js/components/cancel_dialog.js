@@ -19,7 +19,29 @@ function facts(job) {
     ])}<p class="cancel-cost num">${usd(job.cost.spent_usd)}</p></div>`;
 }
 
+const WORDS = {
+  running: {
+    title: 'Cancel Training Job?', lost: 'This action cannot be undone. Training progress will be lost.', warning: 'This will permanently stop training and terminate the GPU instance',
+    understood: 'I understand this action cannot be undone and the GPU instance will be terminated immediately', confirm: 'Confirm Cancellation', busy: 'Cancelling...', done: 'Cancelling the job. The GPU is being terminated.',
+  },
+  queued: {
+    title: 'Remove from Queue?', lost: 'This action cannot be undone: the job is cancelled and loses its place in line.', warning: 'No GPU is rented for this job, so nothing more is billed for it',
+    understood: 'I understand this action cannot be undone and the job will not start', confirm: 'Remove from Queue', busy: 'Removing...', done: 'The job was removed from the queue.',
+  },
+};
+const wordsFor = (job) => WORDS[job.status] ?? WORDS.running;
+
+function outcomesOfQueued(job) {
+  const spent = Number(job.cost.spent_usd);
+  return html`<div><h3>What will happen:</h3><ul class="outcomes">
+    <li><span class="danger" aria-hidden="true">✗</span>The job leaves the queue and will not start</li>
+    <li><span class="success" aria-hidden="true">✓</span>The jobs behind it move up</li>
+    <li><span class="success" aria-hidden="true">✓</span>Its configuration stays, and can be cloned into a new job</li>
+    <li class="num"><span aria-hidden="true">${icon('wallet', 'sm')}</span>${spent > 0 ? `Final cost will be: ${usd(job.cost.spent_usd)}, spent earlier` : 'It has cost nothing'}</li></ul></div>`;
+}
+
 function consequences(job) {
+  if (job.status === 'queued') return outcomesOfQueued(job);
   const bad = (text) => html`<li><span class="danger" aria-hidden="true">✗</span>${text}</li>`;
   return html`<div><h3>What will happen:</h3><ul class="outcomes">
     ${bad('Training will stop immediately at current step (no completion)')}
@@ -31,9 +53,10 @@ function consequences(job) {
 
 function template(job, reasons, state, act) {
   const ready = state.reason && state.understood && !state.busy;
-  return html`<div class="modal-body"><h2 id="cancel-title">${icon('triangle-alert', 'danger lg')}Cancel Training Job?</h2>
-    <p>This action cannot be undone. Training progress will be lost.</p>
-    ${notice('This will permanently stop training and terminate the GPU instance', undefined, 'warning')}
+  const words = wordsFor(job);
+  return html`<div class="modal-body"><h2 id="cancel-title">${icon('triangle-alert', 'danger lg')}${words.title}</h2>
+    <p>${words.lost}</p>
+    ${notice(words.warning, undefined, job.status === 'queued' ? 'info' : 'warning')}
     ${facts(job)}${consequences(job)}
     <div class="field"><label for="cancel-reason">Why are you cancelling? <span class="danger" aria-hidden="true">*</span></label>
       <select class="select" id="cancel-reason" required @change=${(event) => act({ reason: event.target.value })}>
@@ -43,11 +66,11 @@ function template(job, reasons, state, act) {
       <textarea class="textarea" id="cancel-notes" maxlength=${NOTES_LIMIT} placeholder="Provide additional context about why you're cancelling this job..."
         .value=${state.notes} @input=${(event) => act({ notes: event.target.value })}></textarea></div>
     <label class="check"><input type="checkbox" id="cancel-understood" .checked=${state.understood} @change=${(event) => act({ understood: event.target.checked })}>
-      I understand this action cannot be undone and the GPU instance will be terminated immediately</label>
+      ${words.understood}</label>
     ${state.error ? notice(state.error) : nothing}</div>
     <footer><button type="button" class="btn" id="cancel-back" autofocus @click=${act.back}>Go Back</button>
     <button type="button" class="btn solid-danger" id="cancel-confirm" ?disabled=${!ready} aria-busy=${state.busy} @click=${act.confirm}>
-      ${state.busy ? 'Cancelling...' : 'Confirm Cancellation'}</button></footer>`;
+      ${state.busy ? words.busy : words.confirm}</button></footer>`;
 }
 
 async function loadReasons() {
@@ -82,7 +105,7 @@ export async function openCancelDialog(job, onDone = () => {}) {
       await post(`/jobs/${job.id}/cancel`, { reason: state.reason, notes: state.notes || null, confirmed: true });
       cancelled = true;
       dialog.close();
-      toast('Cancelling the job. The GPU is being terminated.', 'info');
+      toast(wordsFor(job).done, 'info');
     } catch (error) {
       act({ busy: false, error: `Failed to cancel job. ${error.message}` });
     }

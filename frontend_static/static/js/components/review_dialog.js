@@ -6,6 +6,7 @@ import { estimateNotices } from './estimate_panel.js';
 const MODULES = { q_proj: 'Query', k_proj: 'Key', v_proj: 'Value', o_proj: 'Output', gate_proj: 'Gate', up_proj: 'Up', down_proj: 'Down' };
 const HIGH_COST_USD = 100;
 const LONG_HOURS = 20;
+const STARTING = { confirm: 'Start Training', busy: 'Creating Job...' };
 
 function datasetCard(dataset) {
   const scores = Object.entries(dataset.quality?.scores ?? {}).map(([name, score]) => `${name[0].toUpperCase() + name.slice(1)}: ${score}/5${score >= 4 ? ' ✓' : ''}`);
@@ -57,9 +58,9 @@ function extraWarnings(choice, estimate) {
 /**
  * The last look before money is spent: everything chosen, and three confirmations.
  * @param {{choice: object, estimate: object, catalog: object, values: object}} facts
- * @param {{start: (acknowledged: object) => Promise<void>, leave: () => void}} actions `start` throws what went wrong
+ * @param {{start: (acknowledged: object) => Promise<void>, leave: () => void, words?: {confirm: string, busy: string}}} actions `start` throws what went wrong
  */
-export function openReview({ choice, estimate, catalog, values }, { start, leave }) {
+export function openReview({ choice, estimate, catalog, values }, { start, leave, words = STARTING }) {
   const state = { configuration: false, cost: false, budget: false, busy: false, error: null };
   const dialog = createDialog('review-title', 'full');
   const preset = catalog.presets.find((one) => one.id === choice.presetId);
@@ -90,7 +91,7 @@ export function openReview({ choice, estimate, catalog, values }, { start, leave
         ${consent('budget', 'I have obtained necessary budget approval (if required by my organization) and authorization to incur these costs')}</div>
         ${state.error ? notice(state.error) : nothing}</div>
         <footer><button type="button" class="btn ghost" @click=${() => { dialog.close(); leave(); }}>Cancel</button><button type="button" class="btn" autofocus @click=${() => dialog.close()}>Edit Configuration</button>
-        <button type="button" class="btn solid-success" id="start-training" ?disabled=${!ready} aria-busy=${state.busy} @click=${confirm}>${icon('play')}${state.busy ? 'Creating Job...' : 'Start Training'}</button></footer>`,
+        <button type="button" class="btn solid-success" id="start-training" ?disabled=${!ready} aria-busy=${state.busy} @click=${confirm}>${icon(words === STARTING ? 'play' : 'save')}${state.busy ? words.busy : words.confirm}</button></footer>`,
       dialog,
     );
   }

@@ -6,6 +6,7 @@ import { contextItems, menuItems } from '../components/job_menu.js';
 import { jobRow, pageOf } from '../components/job_row.js';
 import { openMenu } from '../components/menu.js';
 import { pager } from '../components/pagination.js';
+import { queueTab } from '../components/queue_tab.js';
 import { tabBar } from '../components/tabs.js';
 import { get, query } from '../shared/api.js';
 import { count, plural } from '../shared/format.js';
@@ -13,13 +14,13 @@ import { startPolling } from '../shared/poll.js';
 import { currentUser } from '../shared/session.js';
 import { showLive, startShell } from '../shared/shell.js';
 import { toast } from '../shared/toast.js';
-import { debounce } from '../shared/url_state.js';
+import { debounce, writeParameters } from '../shared/url_state.js';
 import { announce, empty, find, html, icon, mount, nothing, notice } from '../shared/view.js';
 
 const INTERVAL_SECONDS = 10;
 const SEARCH_DELAY_MS = 500;
 const ALL_AT_ONCE = 100;
-const TABS = [['all', 'All jobs'], ['active', 'Active'], ['completed', 'Completed'], ['failed', 'Failed'], ['cancelled', 'Cancelled'], ['draft', 'Drafts']];
+const TABS = [['all', 'All Jobs'], ['queue', 'Queue'], ['active', 'Active'], ['completed', 'Completed'], ['failed', 'Failed'], ['cancelled', 'Cancelled'], ['draft', 'Drafts']];
 const COLUMNS = [
   ['name', 'Job', 'c-name', null], ['status', 'Status', 'c-status', 'status'], ['configuration', 'Configuration', 'c-config', null],
   ['created_by', 'Created by', 'c-by', 'created_by'], ['started_at', 'Started', 'c-start', 'started_at'],
@@ -32,6 +33,8 @@ const state = {
   selected: new Map(), collecting: false, showsFilters: false, view: { isWide: !cards.matches, person: '' },
 };
 let poller = null;
+const queue = queueTab(find('#queue'), { refresh: () => poller.refresh(), paint: () => paint() });
+const isQueue = () => state.filters.tab === 'queue';
 
 /** Changed filters end a selection: what is acted on should be in sight. */
 function change(values, keepSelection = false) {
@@ -47,20 +50,24 @@ const pagePath = (number, limit) => `/jobs${query({ ...asQuery(state.filters), p
 const listPath = () => pagePath(state.filters.page, state.filters.limit);
 
 async function load(signal) {
+  if (isQueue()) return queue.load(signal);
   const wanted = listPath();
   const page = await get(wanted, { signal });
-  if (wanted !== listPath()) return;
+  if (wanted !== listPath()) return {};
   const pages = page.pagination.total_pages;
   if (state.filters.page > pages) {
     change({ page: pages }, true);
-    return;
+    return {};
   }
   const before = new Map(state.page?.jobs.map((job) => [job.id, job.changed_at]));
   state.changed = new Set(before.size ? page.jobs.filter((job) => before.get(job.id) !== job.changed_at).map((job) => job.id) : []);
   if (state.loading && state.page) announce(`Training jobs table with ${plural(page.pagination.total, 'result')}`);
   for (const job of page.jobs) if (state.selected.has(job.id)) state.selected.set(job.id, job);
   Object.assign(state, { page, error: null, loading: false });
+  const f = state.filters;
+  queue.count(page.counts, ['all', 'active'].includes(f.tab) && !f.search && chips(f, page.counts).length === 0);
   paint();
+  return {};
 }
 
 // -- rows -----------------------------------------------------------------------------------------------------------
@@ -232,13 +239,30 @@ function table() {
 
 function paint() {
   mount(find('#for-managers'), ['manager', 'admin', 'owner'].includes(currentUser()?.role) ? html`<a class="btn" href="/statistics">${icon('gauge', 'sm')}Cancellations and pauses</a>` : nothing);
-  const counts = state.page?.counts.tab;
-  const showTab = (tab) => change({ tab, status: [] });
-  find('#summary').textContent = `${rangeSentence(state.filters)}, updated live.`;
-  mount(find('#tabs'), tabBar(TABS.map(([id, label]) => ({ id, label, count: counts ? count(counts[id] ?? 0) : '·' })), state.filters.tab, showTab, { label: 'Jobs by status', panel: 'list' }));
+  const counts = state.page?.counts.tab ?? queue.others;
+  const showTab = (tab) => {
+    writeParameters({ view: null });
+    change({ tab, status: [] });
+  };
+  const number = (id) => (id === 'queue' ? queue.depth : counts && (counts[id] ?? 0));
+  find('#summary').textContent = isQueue() ? 'Who trains, who waits, and when each is expected to start, updated live.' : `${rangeSentence(state.filters)}, updated live.`;
+  mount(find('#tabs'), tabBar(TABS.map(([id, label]) => ({ id, label, count: number(id) === undefined ? '·' : count(number(id)) })), state.filters.tab, showTab, { label: 'Jobs by status', panel: isQueue() ? 'queue' : 'list' }));
+  for (const id of ['filters', 'list', 'bulk']) find(`#${id}`).hidden = isQueue();
+  find('#queue').hidden = !isQueue();
+  if (isQueue()) return;
+  find('.topbar .btn.primary').title = '';
   mount(find('#filters'), filterBar());
   if (state.page || state.error) mount(find('#list'), table());
   mount(find('#bulk'), bar());
+}
+
+function fail(error) {
+  if (isQueue()) {
+    queue.fail(error);
+    return;
+  }
+  Object.assign(state, { error, loading: false });
+  paint();
 }
 
 function start() {
@@ -250,9 +274,7 @@ function start() {
     tick: load,
     onState({ busy, error }) {
       showLive(error ? 'offline' : busy ? 'busy' : 'live');
-      if (!error) return;
-      Object.assign(state, { error, loading: false });
-      paint();
+      if (error) fail(error);
     },
   });
   addEventListener('popstate', () => {

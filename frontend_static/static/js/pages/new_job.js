@@ -1,12 +1,12 @@
 import { datasetPicker } from '../components/dataset_picker.js';
 import { estimatePanel } from '../components/estimate_panel.js';
 import { gpuSection } from '../components/gpu_section.js';
+import { capField, detailsFields } from '../components/job_details.js';
 import { choiceFromJob, defaultName, defaultPreset, differences, emptyChoice, estimateRequest, hyperparameters, jobRequest, offeredTiers, problems } from '../components/job_form.js';
 import { parameterFields } from '../components/parameter_fields.js';
 import { presetCards } from '../components/preset_cards.js';
-import { tagsEditor } from '../components/tags_editor.js';
-import { get, patch, post, query } from '../shared/api.js';
-import { count, date, usd } from '../shared/format.js';
+import { get, patch, post, put, query } from '../shared/api.js';
+import { count, date } from '../shared/format.js';
 import { setTitle, startShell } from '../shared/shell.js';
 import { toast } from '../shared/toast.js';
 import { debounce, readParameter } from '../shared/url_state.js';
@@ -14,6 +14,7 @@ import { announce, find, html, icon, mount, nothing, notice, pathPart } from '..
 
 const ESTIMATE_DELAY_MS = 500;
 const NOTES_SAVE_SECONDS = 30;
+const QUEUE = '/dashboard/training-jobs?tab=queue';
 const draftId = location.pathname.endsWith('/configure') ? pathPart(1) : null;
 const NOTES_KEY = `lp.notes.${draftId ?? 'new'}`;
 
@@ -104,12 +105,19 @@ function checked() {
   return false;
 }
 
+/** A long line is spoken of before the review; advice that cannot be had holds nobody up. */
 async function review() {
   if (!checked() || !state.estimate) return;
+  const { advise } = await import('../components/queue_advisory.js');
+  await advise({ goOn: openReviewDialog, later: saveDraft });
+}
+
+async function openReviewDialog() {
+  if (!checked()) return;
   const { openReview } = await import('../components/review_dialog.js');
   openReview(
     { choice: state.choice, estimate: state.estimate, catalog: state.catalog, values: hyperparameters(state.choice, state.catalog) },
-    { start, leave: () => location.assign('/dashboard/training-jobs') },
+    state.waiting ? { start: saveChanges, leave: () => location.assign(QUEUE), words: { confirm: 'Save Changes', busy: 'Saving...' } } : { start, leave: () => location.assign('/dashboard/training-jobs') },
   );
 }
 
@@ -133,6 +141,13 @@ async function start(acknowledged) {
   forgetNotes();
   toast('Training job created and queued for processing');
   location.assign(`/training-jobs/${job?.id ?? draftId}`);
+}
+
+/** Of a job that waits: what it costs changes, so it is confirmed like a start. */
+async function saveChanges(acknowledged) {
+  const { spend_cap_usd: cap } = jobRequest(state.choice);
+  await put(`/jobs/${draftId}/configuration`, { ...estimateRequest(state.choice), seed: state.waiting.configuration.seed, spend_cap_usd: cap ?? null, acknowledged });
+  location.assign(QUEUE);
 }
 
 async function saveDraft() {
@@ -159,39 +174,13 @@ function section(number, title, text, content, isLocked = false) {
   return html`<section class="card ${isLocked ? 'locked' : ''}" ?inert=${isLocked} aria-labelledby="step-${number}"><header><h2 id="step-${number}" class="row"><span class="step-n" aria-hidden="true">${number}</span>${title}</h2>${text ? html`<span class="small muted">${text}</span>` : nothing}</header><div class="body">${content}</div></section>`;
 }
 
-function problemLine(text) {
-  return text ? html`<p class="field-error" role="alert">${icon('circle-alert', 'sm')}${text}</p>` : nothing;
-}
-
-function detailsFields() {
-  const { choice, catalog } = state;
-  const found = { ...(state.showProblems ? problems(choice, state.estimate) : {}) };
-  for (const [name, messages] of Object.entries(state.fieldErrors)) found[name] = [messages].flat()[0];
-  return html`<div class="fields"><div class="field"><label for="job-name">Job name<span class="counter num">${choice.name.length}/100</span></label>
-      <input class="input" id="job-name" maxlength="100" aria-invalid=${found.name ? 'true' : 'false'} .value=${choice.name} @input=${(event) => change({ name: event.target.value, nameEdited: true }, { quiet: true })}>${problemLine(found.name)}</div>
-    <div class="field"><label for="description">Document the purpose of this training run<span class="counter num">${choice.description.length}/500</span></label>
-      <textarea class="textarea" id="description" maxlength="500" .value=${choice.description} @input=${(event) => change({ description: event.target.value }, { quiet: true })}
-        placeholder="What is the purpose of this training run? (e.g., 'First production model for Acme client', 'Testing aggressive parameters on high-emotion dataset')"></textarea></div>
-    <div class="field"><label for="notes">Experimental notes, hypothesis, configuration rationale<span class="counter num">${choice.notes.length}/2000</span></label>
-      <textarea class="textarea" id="notes" maxlength="2000" .value=${choice.notes} @input=${(event) => typeNotes(event.target.value)}
-        placeholder="Document your hypothesis, experimental variables, expected outcomes, or configuration rationale. Use markdown for formatting."></textarea></div>
-    ${tagsEditor(choice.tags, catalog.tags, (tags) => change({ tags }, { quiet: true }))}
-    ${catalog.clients.length ? html`<div class="field"><label for="client">Client</label><select class="select" id="client" @change=${(event) => change({ clientId: event.target.value }, { quiet: true })}><option value="">No client</option>
-      ${catalog.clients.map((client) => html`<option value=${client.id} ?selected=${client.id === choice.clientId}>${client.name}</option>`)}</select></div>` : nothing}</div>`;
-}
-
 function typeNotes(notes) {
   state.notesStored = false;
   change({ notes }, { quiet: true });
 }
 
-function capField() {
-  const { choice, estimate: current } = state;
-  const found = problems(choice, current);
-  return html`<div class="field"><label for="spend-cap">Spend cap (USD)</label><div class="row"><input class="input num" id="spend-cap" type="number" inputmode="decimal" min="0.01" step="0.01" .value=${String(choice.spendCap)}
-      @input=${(event) => change({ spendCap: event.target.value, capEdited: true }, { quiet: true })}>
-    ${choice.capEdited && current ? html`<button type="button" class="btn sm" @click=${() => change({ spendCap: current.spend_cap_usd, capEdited: false }, { quiet: true })}>Use ${usd(current.spend_cap_usd)}</button>` : nothing}</div>
-    <p class="hint">A hard limit. Before it is reached the job saves its work and exports the adapter, then stops.</p>${problemLine(found.spend_cap_usd ?? state.fieldErrors.spend_cap_usd?.[0])}</div>`;
+function waitingNotice() {
+  return notice(html`<b>${state.waiting.name}</b> waits in the queue. Until it gets its slot it can be changed here, and keeps its place. Its name, notes and tags are changed on <a class="link" href="/training-jobs/${draftId}">its page</a>.`, undefined, 'info');
 }
 
 function originNotice() {
@@ -212,20 +201,23 @@ function form() {
     searchLater();
   };
   const isLocked = Boolean(state.origin?.from_step);
-  return html`${originNotice()}${section(1, 'Dataset', '', datasetPicker(state.datasets, choice.dataset, { search: state.search, onSearch, onChoose: chooseDataset }), isLocked)}
+  const { waiting } = state;
+  const set = (values) => change(values, { quiet: true });
+  return html`${waiting ? waitingNotice() : originNotice()}${section(1, 'Dataset', '', datasetPicker(state.datasets, choice.dataset, { search: state.search, onSearch, onChoose: chooseDataset }), isLocked)}
     ${section(2, 'Training Preset', 'Choose a pre-configured profile optimized for different use cases', html`<div class="stack">${presetCards(catalog.presets, choice, state.presetEstimates, (presetId) => change({ presetId, overrides: {} }))}
       <a class="link small row" href="/docs/hyperparameters-explained" target="_blank" rel="noopener">Understanding LoRA Hyperparameters${icon('external-link', 'sm')}</a></div>`, isLocked)}
     ${section(3, 'Model and GPU', '', gpuSection(catalog, choice, state.estimate, change, isLocked))}
     <details class="card ${isLocked ? 'locked' : ''}" id="advanced" ?inert=${isLocked}><summary>${icon('chevron-right', 'sm')}<h2>Advanced hyperparameters</h2>${changed ? html`<span class="badge" data-tone="info">${changed} changed</span>` : nothing}</summary><div class="body stack">
       <p class="small muted">Fine-tune training parameters (based on ${preset?.name ?? 'custom'} preset)</p>${parameterFields(catalog, values, state.fieldErrors, setParameter)}
       ${changed ? html`<div><button type="button" class="btn sm" @click=${() => change({ overrides: {} })}>${icon('rotate-ccw', 'sm')}Back to the preset</button></div>` : nothing}</div></details>
-    ${section(4, 'Job information', '', detailsFields())}${section(5, 'Spend cap', '', capField())}`;
+    ${waiting ? nothing : section(4, 'Job information', '', detailsFields(state, set, typeNotes))}${section(waiting ? 4 : 5, 'Spend cap', '', capField(state, set))}`;
 }
 
 function actions() {
   const blocked = state.estimate?.eligible === false;
-  return html`<div class="actions"><button type="button" class="btn primary lg grow" id="review" ?disabled=${!state.estimate || state.busy || blocked} @click=${review}>${icon('shield-check')}Review &amp; Start Training</button>
-    <button type="button" class="btn lg" id="save-draft" ?disabled=${!state.choice.dataset || state.saving} @click=${saveDraft}>Save draft</button></div>`;
+  const { waiting } = state;
+  return html`<div class="actions"><button type="button" class="btn primary lg grow" id="review" ?disabled=${!state.estimate || state.busy || blocked} @click=${waiting ? openReviewDialog : review}>${icon('shield-check')}${waiting ? 'Review & Save Changes' : 'Review & Start Training'}</button>
+    ${waiting ? html`<a class="btn lg" href=${QUEUE}>Leave as it is</a>` : html`<button type="button" class="btn lg" id="save-draft" ?disabled=${!state.choice.dataset || state.saving} @click=${saveDraft}>Save draft</button>`}</div>`;
 }
 
 function paint() {
@@ -237,7 +229,8 @@ function paint() {
 async function prefill() {
   if (draftId) {
     const job = await get(`/jobs/${draftId}`);
-    if (job.status !== 'pending_configuration') {
+    if (job.status === 'queued' && !job.started_at && job.allowed_actions.includes('cancel')) state.waiting = job;
+    else if (job.status !== 'pending_configuration') {
       location.replace(`/training-jobs/${draftId}`);
       return;
     }
@@ -246,6 +239,7 @@ async function prefill() {
     state.origin = job.origin;
     const preset = state.catalog.presets.find((one) => one.id === state.choice.presetId);
     state.choice.overrides = differences(job.configuration.hyperparameters, preset);
+    find('.page-head h1').textContent = state.waiting ? 'Edit Configuration' : 'Configure Training Job';
     setTitle(`Configure ${job.name}`);
     return;
   }

@@ -1,6 +1,7 @@
 import { get, post, put, remove } from '../shared/api.js';
 import { confirmDialog } from '../shared/confirm.js';
-import { clearSession, readSession, rememberUser } from '../shared/session.js';
+import { startLimitForm } from '../components/limit_form.js';
+import { clearSession, hasRole, readSession, rememberUser } from '../shared/session.js';
 import { applyTheme, startShell } from '../shared/shell.js';
 import { toast } from '../shared/toast.js';
 import { empty, find, html, icon, keyValues, mount, nothing, notice, time } from '../shared/view.js';
@@ -148,7 +149,15 @@ async function load() {
   paintProfile();
 }
 
+/** For admins: what holds for everybody. */
+function showOrganisation() {
+  const host = find('#organisation');
+  if (!hasRole('admin') || !host.hidden) return;
+  host.hidden = false;
+  startLimitForm((form) => mount(host, html`<section class="card" aria-labelledby="organisation-title"><header><h2 id="organisation-title">Organisation</h2><span class="badge">admin</span></header><div class="body">${form}</div></section>`));
+}
+
 if (startShell()) {
-  load();
+  load().then(showOrganisation);
   loadTokens();
 }

@@ -158,6 +158,38 @@ export function ago(when, nowMs = Date.now()) {
   return relative.format(Math.round(seconds / DAY), 'day');
 }
 
+const dayNumber = (when) => {
+  const p = parts(when, DATE);
+  return Date.UTC(p.year, p.month - 1, p.day) / (DAY * 1000);
+};
+
+/**
+ * @param {string|null|undefined} iso @param {number} [nowMs]
+ * @returns {string} "Today at 6:45 PM", "Tomorrow at 9:30 AM", else "Wednesday, Dec 18 at 2:15 PM", by the days of the person's zone
+ */
+export function upcoming(iso, nowMs = Date.now()) {
+  if (isMissing(iso)) return NOTHING;
+  const say = (options) => new Intl.DateTimeFormat('en-US', { timeZone: timeZone(), ...options }).format(new Date(iso)).replaceAll('\u202f', ' ');
+  const day = ['Today', 'Tomorrow'][dayNumber(iso) - dayNumber(nowMs)] ?? say({ weekday: 'long', month: 'short', day: 'numeric' });
+  return `${day} at ${say({ hour: 'numeric', minute: '2-digit' })}`;
+}
+
+/** @param {number} seconds @returns {string} "3 hours 20 minutes", "1 day 2 hours", "less than a minute" */
+export function aboutDuration(seconds) {
+  const minutes = Math.round(seconds / MINUTE);
+  if (minutes < 1) return 'less than a minute';
+  const units = [[DAY / MINUTE, 'day'], [HOUR / MINUTE, 'hour'], [1, 'minute']];
+  const first = units.findIndex(([size]) => minutes >= size);
+  const [[size, word], next] = [units[first], units[first + 1]];
+  const rest = next ? Math.floor((minutes % size) / next[0]) : 0;
+  return `${plural(Math.floor(minutes / size), word)}${rest ? ` ${plural(rest, next[1])}` : ''}`;
+}
+
+/** @param {number} seconds @returns {string} "in ~3 hours 20 minutes" */
+export function countdown(seconds) {
+  return seconds < MINUTE / 2 ? 'in less than a minute' : `in ~${aboutDuration(seconds)}`;
+}
+
 /** @param {string} name @returns {string} up to two initials */
 export function initials(name) {
   const words = (name ?? '').trim().split(/\s+/).filter(Boolean);

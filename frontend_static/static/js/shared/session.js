@@ -43,6 +43,13 @@ export function currentUser() {
   return readSession()?.user ?? null;
 }
 
+const ROLES = ['member', 'manager', 'admin', 'owner'];
+
+/** @param {'manager'|'admin'|'owner'} role @returns {boolean} whether the signed-in person has it, or one above; the API checks again */
+export function hasRole(role) {
+  return ROLES.indexOf(currentUser()?.role) >= ROLES.indexOf(role);
+}
+
 /** @param {object} user the person as `GET /api/me` gives it */
 export function rememberUser(user) {
   const session = readSession();

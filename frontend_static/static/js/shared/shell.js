@@ -1,6 +1,6 @@
 import { get } from './api.js';
 import { startBell } from './bell.js';
-import { goToSignIn, readSession, rememberUser } from './session.js';
+import { goToSignIn, hasRole, readSession, rememberUser } from './session.js';
 import { announce, find } from './view.js';
 
 function currentTheme() {
@@ -23,7 +23,8 @@ export function applyTheme(theme) {
   document.dispatchEvent(new CustomEvent('lp:theme'));
 }
 
-function wireThemeButton() {
+/** The theme button of the top bar. */
+export function startTheme() {
   find('#theme-toggle')?.addEventListener('click', () => {
     const next = currentTheme() === 'dark' ? 'light' : 'dark';
     applyTheme(next);
@@ -39,9 +40,16 @@ function markCurrentPage() {
   }
 }
 
+/** Links to what only some may read are shown to them alone. */
+function showNavOfRole() {
+  for (const link of document.querySelectorAll('.nav a[data-role]')) link.hidden = !hasRole(link.dataset.role);
+}
+
 async function loadUser() {
   try {
     rememberUser(await get('/me'));
+    showNavOfRole();
+    document.dispatchEvent(new CustomEvent('lp:user'));
   } catch {
     // The page works without the profile: times then use the browser's zone. A 401 already led to sign-in.
   }
@@ -57,8 +65,9 @@ export function startShell() {
     goToSignIn();
     return false;
   }
-  wireThemeButton();
+  startTheme();
   markCurrentPage();
+  showNavOfRole();
   startBell();
   if (!session.user) loadUser();
   return true;

@@ -1,3 +1,5 @@
 // Runs as a classic script before first paint, so that a chosen theme never flashes the other one.
 const stored = localStorage.getItem('lp.theme');
 if (stored === 'light' || stored === 'dark') document.documentElement.dataset.theme = stored;
+// A mailed link is opened without a sign-in too: that page then shows no navigation, from its first paint on.
+if (!sessionStorage.getItem('lp.session') && !localStorage.getItem('lp.session')) document.documentElement.dataset.guest = '';

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,9 +49,13 @@ class BaseFiles:
 
     def _fetch(self, key: str, path: Path) -> apsw.Connection | None:
         try:
+            checksum = 0
             with path.open("wb") as target:
                 for chunk in self._files.read_chunks(key):
+                    checksum = zlib.crc32(chunk, checksum)
                     target.write(chunk)
+            if not key.endswith(_ending(checksum)):
+                raise OSError("its bytes are not those that were written")
             connection = apsw.Connection(str(path))
             # A cache that can be made again at any time needs no care for power cuts.
             connection.execute("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY").fetchall()
@@ -64,8 +69,9 @@ class BaseFiles:
 
     def store(self, path: Path, now: datetime) -> str:
         """Writes a new base file and prunes old ones; returns its key."""
-        key = f"{self._prefix}{now.astimezone(UTC):%Y%m%dT%H%M%S%f}Z{_SUFFIX}"
-        self._files.write(key, path.read_bytes(), "application/vnd.sqlite3")
+        body = path.read_bytes()
+        key = f"{self._prefix}{now.astimezone(UTC):%Y%m%dT%H%M%S%f}Z{_ending(zlib.crc32(body))}"
+        self._files.write(key, body, "application/vnd.sqlite3")
         kept = sorted(self._keys(), reverse=True)[:KEPT_FILES]
         for each in self._files.list(f"{FOLDER}jobs-"):
             if each["key"] not in kept and not self._may_be_in_use(each, now):
@@ -84,8 +90,10 @@ class BaseFiles:
         return [str(each["key"]) for each in listed if str(each["key"]).endswith(_SUFFIX)]
 
 
+def _ending(checksum: int) -> str:
+    """In the file's name, since having SQLite look through the whole file takes as long as everything else of a cold start."""
+    return f"-{checksum:08x}{_SUFFIX}"
+
+
 def _is_whole(connection: apsw.Connection) -> bool:
-    """An empty file is a fine database to SQLite, so the tables are asked for too."""
-    if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-        return False
     return connection.execute("SELECT value FROM facts WHERE name = 'full_at'").fetchone() is not None

@@ -10,7 +10,6 @@ from typing import Any
 
 from chalicelib.domain import job_search
 from chalicelib.domain.job import FINAL, Job, JobStatus
-from chalicelib.domain.job_search import JobSearch
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = Decimal(1_000_000)
@@ -35,12 +34,12 @@ def columns(job: Job, row: Mapping[str, Any]) -> dict[str, Any]:
         "cost_bucket": job_search.bucket_of(cost_usd),
         "created_at": microseconds(job.created_at),
         "started_at": None if job.started_at is None else microseconds(job.started_at),
+        "ended_at": None if job.ended_at is None else microseconds(job.ended_at),
         "clock_runs": int(job.started_at is not None and job.status not in _CLOCK_STANDS),
         "duration": None if row["duration_seconds"] is None else int(row["duration_seconds"] * 1_000_000),
         "name_key": storable(job.name).casefold(),
         "creator_key": storable(job.created_by.name).casefold(),
-        "tags": json.dumps([storable(tag) for tag in job.tags]),
-        "row": json.dumps(row),
+        "tags": json.dumps(tags(job)),
     }
 
 
@@ -51,33 +50,14 @@ def words(job: Job) -> tuple[str, str, str, str]:
     return name, description, notes, tags
 
 
+def tags(job: Job) -> list[str]:
+    return [storable(tag) for tag in job.tags]
+
+
 def storable(text: str) -> str:
     """Without lone surrogates, which SQLite cannot hold, and without control characters, which mark hits."""
     whole = text.encode("utf-8", "ignore").decode("utf-8")
     return "".join(" " if ord(c) < 32 else c for c in whole)
-
-
-def parameters(question: JobSearch, now: datetime) -> dict[str, Any]:
-    """The statement's parameters; a filter that is not set is NULL."""
-    return {
-        "tab": question.tab,
-        "statuses": _list(question.statuses),
-        "presets": _list(question.presets),
-        "created_by": _list(question.created_by),
-        "costs": _list(question.costs),
-        "gpu_tiers": _list(question.gpu_tiers),
-        "tags": _list(question.tags),
-        "ids": _list(question.ids),
-        "created_from": None if question.created_from is None else microseconds(question.created_from),
-        "created_before": None if question.created_before is None else microseconds(question.created_before),
-        "reaches_now": int(question.reaches_now),
-        "sort_by": question.sort_by,
-        "descending": int(question.descending),
-        "limit": question.limit,
-        "offset": (question.page - 1) * question.limit,
-        "now": microseconds(now),
-        "match": match(question.words),
-    }
 
 
 def match(searched: Sequence[str]) -> str:
@@ -88,27 +68,42 @@ def match(searched: Sequence[str]) -> str:
     return " AND ".join('"' + storable(word).replace('"', '""') + '"*' for word in searched)
 
 
-def shown(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with its highlights, in which `<mark>` is the only tag: any other `<` reads `&lt;`."""
-    marked = {field: found[field] for field in ("name", "description", "notes", "tags")}
-    highlights = {field: _html(text) for field, text in marked.items() if text and _START in text}
-    return {**found["row"], "highlights": highlights}
+def highlights(texts: Sequence[str]) -> dict[str, str]:
+    """Field -> text with its hits, in which `<mark>` is the only tag: any other `<` reads `&lt;`."""
+    fields = zip(("name", "description", "notes", "tags"), texts, strict=True)
+    return {field: _html(text) for field, text in fields if text and _START in text}
 
 
-def counts(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The `counts` of contracts/examples/job_list.json."""
-    tabs = {tab: answer["tab"].get(tab, 0) for tab in job_search.TABS}
+def counts(found: Mapping[str, Mapping[str, int]], micro_usd: Mapping[str, int]) -> dict[str, Any]:
+    """The `counts` of contracts/examples/job_list.json. found: facet -> value -> jobs; micro_usd: of each cost bucket."""
+    tabs = {tab: found["tab"].get(tab, 0) for tab in job_search.TABS}
     return {
-        "tab": {**tabs, "all": sum(answer["tab"].values())},
-        "status": answer["status"],
-        "preset": answer["preset"],
-        "created_by": answer["created_by"],
-        "gpu_tier": {"spot": 0, "on_demand": 0, **answer["gpu_tier"]},
+        "tab": {**tabs, "all": sum(found["tab"].values())},
+        "status": dict(sorted(found["status"].items())),
+        "preset": dict(sorted(found["preset"].items())),
+        "created_by": _people(found["created_by"]),
+        "gpu_tier": {"spot": 0, "on_demand": 0, **found["gpu_tier"]},
         "cost": {
-            bucket: {"count": jobs, "total_usd": f"{Decimal(micro_usd) / _MICRO:.2f}"}
-            for bucket, (jobs, micro_usd) in answer["cost"].items()
+            bucket: {"count": jobs, "total_usd": f"{Decimal(micro_usd.get(bucket, 0)) / _MICRO:.2f}"}
+            for bucket, jobs in sorted(found["cost"].items())
         },
     }
+
+
+def person(person_id: str, name: str) -> str:
+    """One value of the facet of people: the same person may have had several names."""
+    return json.dumps([person_id, name])
+
+
+def _people(found: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The most jobs first; a person by the last of their names."""
+    people: dict[str, dict[str, Any]] = {}
+    for value, jobs in found.items():
+        person_id, name = json.loads(value)
+        each = people.setdefault(person_id, {"id": person_id, "name": name, "count": 0})
+        each["name"] = max(each["name"], name)
+        each["count"] += jobs
+    return sorted(people.values(), key=lambda each: (-each["count"], each["name"], each["id"]))
 
 
 def microseconds(at: datetime) -> int:
@@ -117,10 +112,6 @@ def microseconds(at: datetime) -> int:
 
 def instant(at_microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=at_microseconds)
-
-
-def _list(values: Sequence[str]) -> str | None:
-    return json.dumps(list(values)) if values else None
 
 
 def _html(text: str) -> str:

@@ -1,13 +1,11 @@
-"""The tables of the jobs list, and the one statement that answers every question about it.
-
-Each filter becomes a flag of a matched row, so that a facet can be counted with every filter but its own.
-"""
+"""The tables of the jobs list and their statements."""
 
 from __future__ import annotations
 
-# Raised when the tables change; files of another format are not read.
-FORMAT = 1
+# Raised when the tables change, or what is written of the memory; files of another format are not read.
+FORMAT = 2
 
+# `rows` holds what is shown, packed; `memory` what a function holds in memory, as of the writing of a base file.
 SCHEMA = """
 CREATE TABLE jobs (
     n INTEGER PRIMARY KEY,
@@ -23,127 +21,89 @@ CREATE TABLE jobs (
     cost_bucket TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     started_at INTEGER,
+    ended_at INTEGER,
     clock_runs INTEGER NOT NULL,
     duration INTEGER,
     name_key TEXT NOT NULL,
     creator_key TEXT NOT NULL,
-    tags TEXT NOT NULL,
-    row TEXT NOT NULL
+    tags TEXT NOT NULL
 );
+CREATE TABLE rows (n INTEGER PRIMARY KEY, row BLOB NOT NULL);
+CREATE TABLE tags (tag TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (tag, n)) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5(
     name, description, notes, tags, tokenize = "unicode61 remove_diacritics 2", prefix = '2 3'
 );
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value ANY NOT NULL);
+CREATE TABLE memory (part TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL);
 """
 
-INSERT = """
-INSERT INTO jobs VALUES (
-    NULL, :id, :version, :status, :tab, :preset, :gpu_tier, :creator_id, :creator_name, :cost_micro_usd,
-    :cost_bucket, :created_at, :started_at, :clock_runs, :duration, :name_key, :creator_key, :tags, :row
+# In the order of the table.
+PUT_JOB = """
+INSERT OR REPLACE INTO jobs VALUES (
+    :n, :id, :version, :status, :tab, :preset, :gpu_tier, :creator_id, :creator_name,
+    :cost_micro_usd, :cost_bucket, :created_at, :started_at, :ended_at, :clock_runs, :duration, :name_key,
+    :creator_key, :tags
 ) RETURNING n
 """
+JOB = "SELECT * FROM jobs WHERE id = ?"
+VERSION = "SELECT version FROM jobs WHERE id = ?"
+NUMBER = "SELECT n FROM jobs WHERE id = ? AND version = ?"
+NUMBERS = "SELECT n FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
+PUT_WORDS = "INSERT INTO words (rowid, name, description, notes, tags) VALUES (?, ?, ?, ?, ?)"
+WORDS = "SELECT name, description, notes, tags FROM words WHERE rowid = ?"
+ROWS = "SELECT n, row FROM rows WHERE n IN (SELECT value FROM json_each(?))"
 
-_MATCHED = """
-WITH matched AS MATERIALIZED (
-    SELECT
-        n, id, tab, status, preset, gpu_tier, creator_id, creator_name, cost_micro_usd, cost_bucket,
-        CASE :sort_by
-            WHEN 'started_at' THEN started_at
-            WHEN 'duration' THEN CASE WHEN clock_runs THEN :now - started_at ELSE duration END
-            WHEN 'cost' THEN cost_micro_usd
-            WHEN 'status' THEN status
-            WHEN 'created_by' THEN creator_key
-            WHEN 'name' THEN name_key
-            ELSE created_at
-        END AS sort_key,
-        (:tab = 'all' OR tab = :tab) AS f_tab,
-        (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses))) AS f_status,
-        (:presets IS NULL OR preset IN (SELECT value FROM json_each(:presets))) AS f_preset,
-        (:created_by IS NULL OR creator_id IN (SELECT value FROM json_each(:created_by))) AS f_creator,
-        (:gpu_tiers IS NULL OR gpu_tier IN (SELECT value FROM json_each(:gpu_tiers))) AS f_gpu,
-        (:costs IS NULL OR cost_bucket IN (SELECT value FROM json_each(:costs))) AS f_cost
-    FROM jobs
-    WHERE (
-        (:reaches_now AND tab = 'active')
-        OR ((:created_from IS NULL OR created_at >= :created_from)
-            AND (:created_before IS NULL OR created_at < :created_before))
-    )
-    AND (
-        :tags IS NULL
-        OR EXISTS (SELECT 1 FROM json_each(jobs.tags) AS own
-                   WHERE own.value IN (SELECT value FROM json_each(:tags)))
-    )
-    AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
-    %(search)s
-)
+# `running`: the jobs whose clock runs. Their durations grow alike, so that their order stands while they themselves do not.
+SORT_COLUMNS = {
+    "created_at": "created_at",
+    "started_at": "started_at",
+    "ended_at": "ended_at",
+    "duration": "duration",
+    "running": "started_at",
+    "cost": "cost_micro_usd",
+    "status": "status",
+    "created_by": "creator_key",
+    "name": "name_key",
+}
+_ORDERED = "SELECT n FROM jobs {where} ORDER BY {column} {way} NULLS LAST, id"
+_ENTRY = "SELECT {column}, id FROM jobs WHERE n = ?"
+_FEW = """
+SELECT n, {key} AS key, id FROM jobs WHERE n IN (SELECT value FROM json_each(:numbers))
+ORDER BY key {way} NULLS LAST, id
 """
+_GROWING = "CASE WHEN clock_runs THEN :now - started_at ELSE duration END"
+_HELD = {"duration": "WHERE NOT clock_runs", "running": "WHERE clock_runs"}
+_WAYS = {True: "DESC", False: "ASC"}
 
-_SEARCHED = "AND n IN (SELECT rowid FROM words WHERE words MATCH :match)"
 
-_PLACED = """
-SELECT n, row_number() OVER (
-    ORDER BY sort_key IS NULL,
-        CASE WHEN :descending THEN sort_key END DESC,
-        CASE WHEN NOT :descending THEN sort_key END ASC,
-        id
-) AS place
-FROM matched
-WHERE f_tab AND f_status AND f_preset AND f_creator AND f_gpu AND f_cost
+def ordered(sort_by: str, descending: bool) -> str:
+    """The numbers of the jobs that an order holds."""
+    where = _HELD.get(sort_by, "")
+    return _ORDERED.format(where=where, column=SORT_COLUMNS[sort_by], way=_WAYS[descending])
+
+
+def entry(sort_by: str) -> str:
+    return _ENTRY.format(column=SORT_COLUMNS[sort_by])
+
+
+def few(sort_by: str, descending: bool) -> str:
+    """Number, key and id of the jobs of a list of numbers, in their order at :now."""
+    key = _GROWING if sort_by == "duration" else SORT_COLUMNS[sort_by]
+    return _FEW.format(key=key, way=_WAYS[descending])
+
+
+# Marks hits in a handful of rows copied here: in the table of all jobs each row would be sought anew among all hits.
+MARKS = """
+CREATE VIRTUAL TABLE words USING fts5(
+    name, description, notes, tags, tokenize = "unicode61 remove_diacritics 2"
+);
 """
-
-_PAGE = f", page AS MATERIALIZED ({_PLACED} ORDER BY place LIMIT :limit OFFSET :offset),"
-
-_COUNTED = """
-SELECT jobs.row, (SELECT count(*) FROM placed) FROM placed JOIN jobs USING (n) ORDER BY place LIMIT :limit
+MARKED = """
+SELECT
+    rowid,
+    highlight(words, 0, char(2), char(3)),
+    snippet(words, 1, char(2), char(3), '…', 32),
+    snippet(words, 2, char(2), char(3), '…', 32),
+    highlight(words, 3, char(2), char(3))
+FROM words WHERE words MATCH ?
 """
-_EVERY = f", placed AS MATERIALIZED ({_PLACED})" + _COUNTED
-
-_MARKED = """
-marked AS MATERIALIZED (
-    SELECT
-        rowid AS n,
-        highlight(words, 0, char(2), char(3)) AS name,
-        snippet(words, 1, char(2), char(3), '…', 32) AS description,
-        snippet(words, 2, char(2), char(3), '…', 32) AS notes,
-        highlight(words, 3, char(2), char(3)) AS tags
-    FROM words
-    WHERE words MATCH :match AND rowid IN (SELECT n FROM page)
-)
-"""
-
-_UNMARKED = "marked AS (SELECT NULL AS n, '' AS name, '' AS description, '' AS notes, '' AS tags WHERE 0)"
-
-_ANSWER = """
-SELECT json_object(
-    'total', (SELECT count(*) FROM matched
-              WHERE f_tab AND f_status AND f_preset AND f_creator AND f_gpu AND f_cost),
-    'rows', json((SELECT json_group_array(json_object(
-                 'row', json(jobs.row), 'name', marked.name, 'description', marked.description,
-                 'notes', marked.notes, 'tags', marked.tags) ORDER BY place)
-             FROM page JOIN jobs USING (n) LEFT JOIN marked USING (n))),
-    'tab', json((SELECT json_group_object(tab, jobs) FROM (
-                SELECT tab, count(*) AS jobs FROM matched
-                WHERE f_status AND f_preset AND f_creator AND f_gpu AND f_cost GROUP BY tab))),
-    'status', json((SELECT json_group_object(status, jobs) FROM (
-                SELECT status, count(*) AS jobs FROM matched
-                WHERE f_tab AND f_preset AND f_creator AND f_gpu AND f_cost GROUP BY status))),
-    'preset', json((SELECT json_group_object(preset, jobs) FROM (
-                SELECT preset, count(*) AS jobs FROM matched
-                WHERE f_tab AND f_status AND f_creator AND f_gpu AND f_cost GROUP BY preset))),
-    'gpu_tier', json((SELECT json_group_object(gpu_tier, jobs) FROM (
-                SELECT gpu_tier, count(*) AS jobs FROM matched
-                WHERE f_tab AND f_status AND f_preset AND f_creator AND f_cost GROUP BY gpu_tier))),
-    'created_by', json((SELECT json_group_array(json_object('id', creator_id, 'name', name, 'count', jobs)
-                       ORDER BY jobs DESC, name, creator_id) FROM (
-                SELECT creator_id, max(creator_name) AS name, count(*) AS jobs FROM matched
-                WHERE f_tab AND f_status AND f_preset AND f_gpu AND f_cost GROUP BY creator_id))),
-    'cost', json((SELECT json_group_object(cost_bucket, json_array(jobs, micro_usd)) FROM (
-                SELECT cost_bucket, count(*) AS jobs, sum(cost_micro_usd) AS micro_usd FROM matched
-                WHERE f_tab AND f_status AND f_preset AND f_creator AND f_gpu GROUP BY cost_bucket)))
-)
-"""
-
-LIST_ALL = _MATCHED % {"search": ""} + _PAGE + _UNMARKED + _ANSWER
-LIST_FOUND = _MATCHED % {"search": _SEARCHED} + _PAGE + _MARKED + _ANSWER
-EVERY_ALL = _MATCHED % {"search": ""} + _EVERY
-EVERY_FOUND = _MATCHED % {"search": _SEARCHED} + _EVERY

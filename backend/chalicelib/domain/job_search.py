@@ -20,7 +20,7 @@ COST_BUCKETS: Mapping[str, tuple[Decimal, Decimal | None]] = {
     "100_200": (Decimal(100), Decimal("200.000001")),
     "gt_200": (Decimal("200.000001"), None),
 }
-SORTS = ("created_at", "started_at", "duration", "cost", "status", "created_by", "name")
+SORTS = ("created_at", "started_at", "ended_at", "duration", "cost", "status", "created_by", "name")
 MAX_SEARCH_CHARACTERS = 200
 MAX_VALUES = 50
 MAX_PAGE = 1_000_000

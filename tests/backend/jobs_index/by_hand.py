@@ -72,6 +72,8 @@ def _key(job: Job, question: JobSearch, now: datetime) -> Any:
     match question.sort_by:
         case "started_at":
             return job.started_at
+        case "ended_at":
+            return job.ended_at
         case "duration":
             if job.started_at is not None and job.status not in _STANDING:
                 return now - job.started_at
@@ -93,6 +95,7 @@ def answer(jobs: Sequence[Job], question: JobSearch, now: datetime) -> tuple[lis
         job
         for job in jobs
         if _in_range(job, question)
+        and (not question.ids or job.id in question.ids)
         and (not question.tags or set(question.tags) & set(job.tags))
         and _found(job, question)
     ]
@@ -115,7 +118,9 @@ def answer(jobs: Sequence[Job], question: JobSearch, now: datetime) -> tuple[lis
 def _counts(but: Callable[[str], list[Job]]) -> dict[str, Any]:
     tabs = Counter(_tab(job) for job in but("tab"))
     tiers = Counter(job.configuration.gpu.tier.value for job in but("gpu_tier"))
-    people = Counter((job.created_by.id, job.created_by.name) for job in but("created_by"))
+    people: dict[str, list[str]] = {}
+    for job in but("created_by"):
+        people.setdefault(job.created_by.id, []).append(job.created_by.name)
     costs: dict[str, list[Decimal]] = {}
     for job in but("cost"):
         costs.setdefault(_bucket(job), []).append(job.cost_usd or Decimal(0))
@@ -127,8 +132,10 @@ def _counts(but: Callable[[str], list[Job]]) -> dict[str, Any]:
         "status": dict(Counter(job.status.value for job in but("status"))),
         "preset": dict(Counter(job.configuration.preset_id for job in but("preset"))),
         "created_by": [
-            {"id": key[0], "name": key[1], "count": count}
-            for key, count in sorted(people.items(), key=lambda pair: (-pair[1], pair[0][1], pair[0][0]))
+            {"id": person_id, "name": max(names), "count": len(names)}
+            for person_id, names in sorted(
+                people.items(), key=lambda pair: (-len(pair[1]), max(pair[1]), pair[0])
+            )
         ],
         "gpu_tier": {tier: tiers[tier] for tier in ("spot", "on_demand")},
         "cost": {

@@ -9,39 +9,19 @@ from typing import Any
 
 import pytest
 from chalicelib.adapters.jobs_index import JobsIndex
-from chalicelib.domain.job import JobStatus
-from chalicelib.domain.job_search import COST_BUCKETS, SORTS, TABS, JobSearch
+from chalicelib.domain.job_search import JobSearch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.backend.datasets.fake_files import FakeFiles
 from tests.backend.jobs_index import by_hand
-from tests.backend.jobs_index.rows import PEOPLE, PRESETS, TAGS, many, row_of
+from tests.backend.jobs_index.questions import QUESTIONS
+from tests.backend.jobs_index.rows import many, row_of
 from tests.builders import a_job
 from tests.fakes import START, FakeClock, FakeJobs
 
 EXAMPLES = Path(__file__).parents[3] / "contracts" / "examples"
 JOBS = many(3000)
-WORDS = (
-    "el",
-    "élan",
-    "ZUR",
-    "zürich",
-    "night-shift",
-    "shift",
-    "q3",
-    "better",
-    '"quoted"',
-    "miss",
-    "17",
-    "R&D",
-    "!!",
-    "nothing-like-it",
-    "NEAR",
-    "OR",
-    "col*",
-    "name:plain",
-)
 
 
 @pytest.fixture(scope="module")
@@ -51,31 +31,6 @@ def index() -> Iterator[JobsIndex]:
     made = JobsIndex(store, FakeFiles(), row_of, FakeClock())
     yield made
     made.close()
-
-
-def _some(values: Any) -> st.SearchStrategy[tuple[str, ...]]:
-    return st.lists(st.sampled_from(list(values)), max_size=2, unique=True).map(tuple)
-
-
-_DAYS = st.none() | st.integers(-95, 2).map(lambda days: START + timedelta(days=days))
-QUESTIONS = st.builds(
-    JobSearch,
-    tab=st.sampled_from(TABS),
-    statuses=_some([status.value for status in JobStatus]),
-    presets=_some(PRESETS),
-    created_by=_some([person.id for person in PEOPLE]),
-    costs=_some(COST_BUCKETS),
-    gpu_tiers=_some(["spot", "on_demand"]),
-    tags=_some(TAGS),
-    created_from=_DAYS,
-    created_before=_DAYS,
-    reaches_now=st.booleans(),
-    search=st.lists(st.sampled_from(WORDS), max_size=2).map(" ".join),
-    sort_by=st.sampled_from(SORTS),
-    descending=st.booleans(),
-    page=st.integers(1, 4),
-    limit=st.sampled_from([1, 25, 100]),
-)
 
 
 @settings(

@@ -1,86 +1,37 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from chalicelib.adapters.jobs_index import JobsIndex
 from chalicelib.adapters.jobs_index_files import FOLDER, KEPT_FILES
 from chalicelib.domain.job import Job, JobStatus
 from chalicelib.domain.job_search import JobSearch
 
 from tests.backend.datasets.fake_files import FakeFiles
-from tests.backend.jobs_index.rows import many, row_of
+from tests.backend.jobs_index.rows import row_of
+from tests.backend.jobs_index.stores import filled, names
 from tests.builders import a_job
 from tests.fakes import START, FakeClock, FakeJobs
-
-
-class _CountingJobs(FakeJobs):
-    """Counts what a catch-up reads."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.read: list[int] = []
-
-    def changed_since(self, changed_at: datetime | None, limit: int = 500) -> Sequence[Job | str]:
-        found = super().changed_since(changed_at, limit)
-        self.read.append(len(found))
-        return found
-
-
-@pytest.fixture
-def files() -> FakeFiles:
-    return FakeFiles()
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def made(files: FakeFiles, clock: FakeClock) -> Any:
-    opened: list[JobsIndex] = []
-
-    def make(store: FakeJobs, rows: Callable[[Job], dict[str, Any]] = row_of) -> JobsIndex:
-        opened.append(JobsIndex(store, files, rows, clock))
-        return opened[-1]
-
-    yield make
-    for index in opened:
-        index.close()
-
-
-def _names(index: JobsIndex) -> set[str]:
-    rows, _, total = index.search(JobSearch(limit=100))
-    assert len(rows) == min(total, 100)
-    return {row["name"] for row in rows}
-
-
-def _filled(count: int) -> _CountingJobs:
-    store = _CountingJobs()
-    store.rows = {job.id: job for job in many(count)}
-    return store
 
 
 def test_changes_new_jobs_and_deletions_show_in_the_next_answer(made: Any) -> None:
     store = FakeJobs()
     first = store.save(a_job(1, name="one"), expected=None)
     index = made(store)
-    assert _names(index) == {"one"}
+    assert names(index) == {"one"}
 
     later = START + timedelta(minutes=1)
     store.save(replace(first, name="uno", changed_at=later), expected=first)
     second = store.save(a_job(2, name="two", at=later), expected=None)
-    assert _names(index) == {"uno", "two"}
+    assert names(index) == {"uno", "two"}
     assert index.search(JobSearch(search="one"))[2] == 0
     assert index.search(JobSearch(search="uno"))[2] == 1
 
     store.delete(second)
-    assert _names(index) == {"uno"}
+    assert names(index) == {"uno"}
     assert index.search(JobSearch(search="two"))[2] == 0
 
 
@@ -88,10 +39,10 @@ def test_a_writer_whose_clock_is_late_is_not_missed(made: Any) -> None:
     store = FakeJobs()
     store.save(a_job(1, name="ahead", at=START + timedelta(seconds=30)), expected=None)
     index = made(store)
-    _names(index)
-    _names(index)
+    names(index)
+    names(index)
     store.save(a_job(2, name="late", at=START + timedelta(seconds=15)), expected=None)
-    assert _names(index) == {"ahead", "late"}
+    assert names(index) == {"ahead", "late"}
 
 
 def test_a_change_that_surfaces_minutes_late_is_found_by_the_longer_look_back(
@@ -100,11 +51,11 @@ def test_a_change_that_surfaces_minutes_late_is_found_by_the_longer_look_back(
     store = FakeJobs()
     store.save(a_job(1, name="ahead", at=START + timedelta(minutes=10)), expected=None)
     index = made(store)
-    _names(index)
+    names(index)
     store.save(a_job(2, name="very late", at=START + timedelta(minutes=1)), expected=None)
-    assert _names(index) == {"ahead"}
+    assert names(index) == {"ahead"}
     clock.advance(301)
-    assert _names(index) == {"ahead", "very late"}
+    assert names(index) == {"ahead", "very late"}
 
 
 @pytest.mark.parametrize("count", [499, 500, 501, 1700])
@@ -132,13 +83,13 @@ def test_an_older_version_never_replaces_a_newer_one(made: Any) -> None:
     first = store.save(a_job(1, name="old"), expected=None)
     store.save(replace(first, name="new"), expected=first)
     index = made(store)
-    assert _names(index) == {"new"}
+    assert names(index) == {"new"}
     store.rows[first.id] = first
-    assert _names(index) == {"new"}
+    assert names(index) == {"new"}
 
 
 def test_an_answer_reads_what_changed_not_what_there_is(made: Any) -> None:
-    store = _filled(3000)
+    store = filled(3000)
     index = made(store)
     assert index.search(JobSearch())[2] == 3000
     store.read.clear()
@@ -148,7 +99,7 @@ def test_an_answer_reads_what_changed_not_what_there_is(made: Any) -> None:
 
 
 def test_a_cold_start_begins_with_the_base_file(made: Any, clock: FakeClock) -> None:
-    store = _filled(3000)
+    store = filled(3000)
     assert made(store).rebuild()["jobs"] == 3000
     newest = max(store.rows.values(), key=lambda job: job.changed_at)
     store.save(
@@ -165,7 +116,7 @@ def test_a_cold_start_begins_with_the_base_file(made: Any, clock: FakeClock) -> 
 
 
 def test_nothing_is_written_while_nothing_changes(made: Any, files: FakeFiles, clock: FakeClock) -> None:
-    store = _filled(50)
+    store = filled(50)
     assert made(store).rebuild()["key"] is not None
     clock.advance(600)
     assert made(store).rebuild()["key"] is None
@@ -173,7 +124,7 @@ def test_nothing_is_written_while_nothing_changes(made: Any, files: FakeFiles, c
 
 
 def test_once_a_day_everything_is_read_anew_and_healed(made: Any, clock: FakeClock) -> None:
-    store = _filled(50)
+    store = filled(50)
     made(store).rebuild()
     vanished = next(iter(store.rows))
     del store.rows[vanished]
@@ -182,6 +133,30 @@ def test_once_a_day_everything_is_read_anew_and_healed(made: Any, clock: FakeClo
     clock.advance(24 * 3600)
     assert made(store).rebuild()["jobs"] == 49
     assert made(store).search(JobSearch())[2] == 49
+
+
+def test_reading_anew_makes_only_rows_that_may_have_changed(made: Any, clock: FakeClock) -> None:
+    store = filled(300)
+    making: list[str] = []
+
+    def rows(job: Job) -> dict[str, Any]:
+        making.append(job.id)
+        return row_of(job)
+
+    index = made(store, rows)
+    index.rebuild()
+    shown = index.search(JobSearch(limit=100))
+    clock.advance(24 * 3600)
+    making.clear()
+    index.rebuild()
+    moving = {
+        job.id
+        for job in store.rows.values()
+        if not job.is_final or clock.now - job.changed_at <= timedelta(days=2)
+    }
+    assert set(making) == moving
+    assert 0 < len(moving) < 300
+    assert index.search(JobSearch(limit=100)) == shown
 
 
 def test_old_base_files_are_pruned(made: Any, files: FakeFiles, clock: FakeClock) -> None:
@@ -199,7 +174,7 @@ def test_old_base_files_are_pruned(made: Any, files: FakeFiles, clock: FakeClock
 def test_a_damaged_base_file_is_passed_over(
     made: Any, files: FakeFiles, clock: FakeClock, damage: bytes | None
 ) -> None:
-    store = _filled(300)
+    store = filled(300)
     made(store).rebuild()
     (listed,) = files.list(FOLDER)
     body = files.read(listed["key"], max_bytes=1 << 30)
@@ -213,7 +188,7 @@ def _other_rows(job: Job) -> dict[str, Any]:
 
 
 def test_rows_made_by_other_code_are_not_shown(made: Any, files: FakeFiles) -> None:
-    store = _filled(30)
+    store = filled(30)
     made(store).rebuild()
     rows, _, _ = made(store, _other_rows).search(JobSearch())
     assert rows[0]["new_key"] is True

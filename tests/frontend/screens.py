@@ -50,16 +50,28 @@ def _press(selector: str) -> Callable[[Page], None]:
     return press
 
 
+def _choose(action: str) -> Callable[[Page], None]:
+    """From the menu of the fourth job in line."""
+
+    def choose(page: Page) -> None:
+        page.locator(".q-menu").nth(3).click()
+        page.get_by_role("menuitem", name=action).click()
+        expect(page.locator("dialog")).to_be_visible()
+
+    return choose
+
+
 # Name -> (page of `addresses`, what opens the dialog on it).
 DIALOGS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "cancel dialog": ("running job", _press("#cancel-training")),
     "pause dialog": ("running job", _press("#pause-training")),
+    "promotion dialog": ("queue", _choose("Promote to Front")),
     "review dialog": ("new job", _press("#review:enabled")),
 }
 
 
 # What comes after the page's first data.
-LATER = {"new job": "#estimate-total"}
+LATER = {"new job": "#estimate-total", "form of a waiting job": "#estimate-total"}
 
 
 def _open(browser: Browser, scheme: Any, width: int, now: datetime) -> Page:

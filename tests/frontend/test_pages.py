@@ -42,6 +42,7 @@ PAGES = {
     "choice of a comparison": "/training-jobs/compare?ids={running}",
     "statistics": "/statistics",
     "new job": "/training-jobs/new?dataset={dataset}",
+    "form of a waiting job": "/training-jobs/{waiting}/configure",
     "datasets": "/datasets",
     "dataset": "/datasets/{dataset}",
     "rejected dataset": "/datasets/{rejected}",
@@ -52,6 +53,19 @@ PAGES = {
     "patterns": "/patterns",
     "guide": "/docs/hyperparameters-explained",
 }
+
+
+IN_LINE = (
+    "Support tone",
+    "Support tone, longer",
+    "Quarry high rank",
+    "Refund policy r32",
+    "Harbour conservative",
+    "Onboarding voice",
+    "Glossary",
+    "Claims triage",
+    "Elena finance v2",
+)
 
 
 def addresses(site: Site) -> dict[str, str]:
@@ -68,11 +82,14 @@ def _queue(site: Site) -> dict[str, str]:
     known = approvals_of(site.world)
     if not known:
         jobs = wait_in_line(site.world, 9)
+        for job, name in zip(jobs, IN_LINE, strict=True):
+            job.update(name=name, dataset={**job["dataset"], "id": next(iter(site.world.datasets))})
         ask_promotion(site.world, jobs[4], "client_deadline", "An audit on Friday morning. " * 5)
         denied = ask_promotion(site.world, jobs[5], "client_deadline", "A demonstration on Monday. " * 5)
         denied.update(status="denied", decided_by=denied["requested_by"], reason="The others are as urgent.")
         denied.update(decided_at=site.world.tick())
-    return dict(zip(("approval", "decided"), known, strict=True))
+    ids = dict(zip(("approval", "decided"), known, strict=True))
+    return {**ids, "waiting": site.id_of("queued")}
 
 
 def settle(page: Page) -> None:
@@ -122,7 +139,7 @@ def test_no_dialog_of_the_queue_has_an_accessibility_finding(
 ) -> None:
     page = open_page(addresses(site)["queue"], scheme=scheme, width=width)
     for action in ("View Configuration", "Promote to Front", "Remove from Queue"):
-        page.get_by_role("button", name="Actions for Waiting 4").click()
+        page.get_by_role("button", name=f"Actions for {IN_LINE[3]}").click()
         page.get_by_role("menuitem", name=action).click()
         expect(page.locator("dialog")).to_be_visible()
         assert accessibility_findings(page) == [], action
@@ -137,7 +154,7 @@ def test_no_dialog_of_the_queue_has_an_accessibility_finding(
     page.locator("#review:enabled").click()
     page.get_by_role("button", name="Cancel a job").click()
     assert accessibility_findings(page) == []
-    assert page.get_by_role("button", name="Cancel Waiting 1").bounding_box()["x"] < width  # type: ignore[index]
+    assert page.get_by_role("button", name=f"Cancel {IN_LINE[0]}", exact=True).bounding_box()["x"] < width  # type: ignore[index]
 
 
 @pytest.mark.parametrize("width", [390, 820])

@@ -117,7 +117,7 @@ def test_a_waiting_job_is_configured_anew_and_confirmed_like_a_start(site: Site,
     expect(page.locator("#save-draft")).to_have_count(0)
     flows.set_parameter(page, "epochs", 6)
     expect(page.locator("#estimate-total")).to_have_text("$8.40 – $12.04")
-    page.get_by_role("button", name="Review & Save Changes").click()
+    page.get_by_role("button", name="Review & Save").click()
     save = page.get_by_role("button", name="Save Changes", exact=True)
     expect(save).to_be_disabled()
     for name in ("configuration", "cost", "budget"):
@@ -134,7 +134,7 @@ def test_a_job_that_got_its_slot_meanwhile_is_not_changed(site: Site, open_page:
     site.allowed = ("409",)
     job = _editable(site)
     page = open_page(f"/training-jobs/{job['id']}/configure")
-    page.get_by_role("button", name="Review & Save Changes").click()
+    page.get_by_role("button", name="Review & Save").click()
     for name in ("configuration", "cost", "budget"):
         page.locator(f"#ack-{name}").check()
     provision(site.world, job)

@@ -216,7 +216,7 @@ function form() {
 function actions() {
   const blocked = state.estimate?.eligible === false;
   const { waiting } = state;
-  return html`<div class="actions"><button type="button" class="btn primary lg grow" id="review" ?disabled=${!state.estimate || state.busy || blocked} @click=${waiting ? openReviewDialog : review}>${icon('shield-check')}${waiting ? 'Review & Save Changes' : 'Review & Start Training'}</button>
+  return html`<div class="actions"><button type="button" class="btn primary lg grow" id="review" ?disabled=${!state.estimate || state.busy || blocked} @click=${waiting ? openReviewDialog : review}>${icon('shield-check')}${waiting ? 'Review & Save' : 'Review & Start Training'}</button>
     ${waiting ? html`<a class="btn lg" href=${QUEUE}>Leave as it is</a>` : html`<button type="button" class="btn lg" id="save-draft" ?disabled=${!state.choice.dataset || state.saving} @click=${saveDraft}>Save draft</button>`}</div>`;
 }
 

@@ -22,6 +22,8 @@ PUBLIC = {"InitiateAuth", "RespondToAuthChallenge", "GetUser", "RevokeToken", "G
 S3_ACTION = {
     "HeadObject": "GetObject",
     "ListObjectsV2": "ListBucket",
+    "CopyObject": "PutObject",
+    "UploadPartCopy": "PutObject",
     "CreateMultipartUpload": "PutObject",
     "UploadPart": "PutObject",
     "CompleteMultipartUpload": "PutObject",

@@ -98,6 +98,7 @@ def _chosen(world: World, query: Query) -> tuple[list[Json], list[Json]]:
     keys: dict[str, Callable[[Json], Any]] = {
         "cost": lambda job: float(job["cost"]["spent_usd"]),
         "status": lambda job: job["status"],
+        "ended_at": lambda job: job["ended_at"] or "",
     }
     chosen = sorted(
         (job for job in jobs if _fits(world, job, query)),

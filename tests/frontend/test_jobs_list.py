@@ -66,6 +66,19 @@ def test_a_header_click_sorts_and_a_second_one_turns_the_order(site: Site, open_
     assert "sortBy=cost&sortDir=asc" in page.url
 
 
+def test_cancelled_jobs_come_by_when_they_were_cancelled(site: Site, open_page: Opener) -> None:
+    cancelled = site.world.jobs[site.id_of("cancelled")]
+    with site.world.lock:
+        for job, day in ((cancelled, 25), (site.world.add_job("job_cancelled", name="Made later"), 23)):
+            job["ended_at"] = f"2026-11-{day}T10:00:00Z"
+    page = open_page(f"{LIST}?status=cancelled")
+    expect(page.locator(".jobs tbody tr").first).to_contain_text("Onboarding tone")
+    expect(page.locator(".jobs tbody tr").last).to_contain_text("Made later")
+    assert "sortBy" not in page.url
+    page = open_page(f"{LIST}?tab=cancelled&sortBy=created_at")
+    expect(page.locator(".jobs tbody tr").first).to_contain_text("Made later")
+
+
 def test_rows_change_while_the_page_is_open(site: Site, open_page: Opener) -> None:
     page = open_page(LIST)
     running = site.id_of("running")

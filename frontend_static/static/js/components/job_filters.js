@@ -78,11 +78,22 @@ export function readFilters() {
     from: readParameter('from') ?? '',
     to: readParameter('to') ?? '',
     search: readParameter('search') ?? '',
-    sortBy: readParameter('sortBy') ?? 'created_at',
+    sortBy: readParameter('sortBy') ?? '',
     sortDir: readParameter('sortDir') ?? 'desc',
     page: Math.max(1, Math.floor(Number(readParameter('page'))) || 1),
     limit: SIZES.includes(size) ? size : SIZES[0],
   };
+}
+
+/** Nobody looks for a cancelled job by when it was made. */
+function usualSort(f) {
+  const status = f.status.join(',');
+  return status === 'cancelled' || (f.tab === 'cancelled' && !status) ? 'ended_at' : 'created_at';
+}
+
+/** @param {object} f @returns {string} what the list is sorted by: as chosen, else as usual for what it shows */
+export function sortOf(f) {
+  return f.sortBy || usualSort(f);
 }
 
 /** Defaults stay out of the address. @param {object} f */
@@ -92,7 +103,7 @@ export function writeFilters(f) {
     {
       ...Object.fromEntries(FACETS.map(({ key, parameter }) => [parameter, f[key].join(',')])),
       tab: but(f.tab, 'all'), dateRange: but(f.range, DEFAULT_RANGE), from: f.range === 'custom' ? f.from : null, to: f.range === 'custom' ? f.to : null,
-      search: f.search, sortBy: but(f.sortBy, 'created_at'), sortDir: but(f.sortDir, 'desc'), page: but(f.page, 1), pageSize: but(f.limit, SIZES[0]),
+      search: f.search, sortBy: but(sortOf(f), usualSort(f)), sortDir: but(f.sortDir, 'desc'), page: but(f.page, 1), pageSize: but(f.limit, SIZES[0]),
     },
     { push: true },
   );
@@ -113,7 +124,7 @@ function dates(f) {
 export function asQuery(f) {
   const values = Object.fromEntries(FACETS.map(({ key, api }) => [api, f[key].join(',')]));
   values.status = f.status.flatMap((each) => STATUS_GROUPS[each]?.[1] ?? [each]).join(',');
-  const all = { ...values, ...dates(f), tab: f.tab, search: f.search, sort_by: f.sortBy, sort_dir: f.sortDir };
+  const all = { ...values, ...dates(f), tab: f.tab, search: f.search, sort_by: sortOf(f), sort_dir: f.sortDir };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''));
 }
 

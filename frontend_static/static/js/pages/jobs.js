@@ -1,7 +1,7 @@
 import { live } from 'lit-html/directives/live.js';
 import { repeat } from 'lit-html/directives/repeat.js';
 import { bulkBar, fitting, MOST_SELECTED } from '../components/bulk_bar.js';
-import { asQuery, chipRow, chips, filterPanel, noFilters, rangeSentence, readFilters, SIZES, writeFilters } from '../components/job_filters.js';
+import { asQuery, chipRow, chips, filterPanel, noFilters, rangeSentence, readFilters, SIZES, sortOf, writeFilters } from '../components/job_filters.js';
 import { contextItems, menuItems } from '../components/job_menu.js';
 import { jobRow, pageOf } from '../components/job_row.js';
 import { openMenu } from '../components/menu.js';
@@ -200,13 +200,13 @@ function filterBar() {
 
 function sortBy(key) {
   const f = state.filters;
-  change({ sortBy: key, sortDir: f.sortBy === key && f.sortDir === 'desc' ? 'asc' : 'desc' }, true);
+  change({ sortBy: key, sortDir: sortOf(f) === key && f.sortDir === 'desc' ? 'asc' : 'desc' }, true);
 }
 
 function header([, label, classes, key]) {
   if (!key) return html`<th role="columnheader" scope="col" class=${classes}>${classes === 'c-menu' ? html`<span class="sr">${label}</span>` : label}</th>`;
   const f = state.filters;
-  const direction = f.sortBy === key ? (f.sortDir === 'asc' ? 'ascending' : 'descending') : 'none';
+  const direction = sortOf(f) === key ? (f.sortDir === 'asc' ? 'ascending' : 'descending') : 'none';
   return html`<th role="columnheader" scope="col" class=${classes} aria-sort=${direction}><button type="button" class="th-sort" @click=${() => sortBy(key)}>${label}${icon(f.sortDir === 'asc' ? 'arrow-up' : 'arrow-down', 'sm')}</button></th>`;
 }
 

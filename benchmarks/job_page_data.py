@@ -132,7 +132,7 @@ def wrong_extremes(sent: dict[str, list[Any]], known: Sequence[dict[str, Any]]) 
     for step, loss in losses.items():
         if loss > 5:
             wrong += max((high for at, high in shown.items() if abs(at - step) <= near), default=0.0) < loss
-    return wrong + sum(losses[step] != loss for step, loss in shown.items())
+    return int(wrong + sum(losses[step] != loss for step, loss in shown.items()))
 
 
 def measure_size(site: Site, points: int) -> dict[str, Any]:

@@ -85,6 +85,29 @@ export function keptByExtremes(values, size) {
   return [...kept].sort((one, other) => one - other);
 }
 
+const MOST_POINTS = 8000;
+const KEPT_POINTS = 3000;
+const NEWEST_POINTS = 1000;
+
+/**
+ * A page that stays open for days keeps what a chart can show: of a series grown too long the extremes of both losses and
+ * the newest points as they are. Half is let go at once, so that it happens rarely.
+ * @param {Record<string, Array<number|null>>} series
+ * @returns {Record<string, Array<number|null>>} the same series while it is short enough
+ */
+export function bounded(series) {
+  const length = series.step.length;
+  if (length <= MOST_POINTS) return series;
+  const first = length - NEWEST_POINTS;
+  const kept = new Set([0]);
+  for (const name of ['training_loss', 'validation_loss']) {
+    for (const index of keptByExtremes(series[name].slice(0, first), KEPT_POINTS)) kept.add(index);
+  }
+  const chosen = [...kept].sort((one, other) => one - other);
+  for (let index = first; index < length; index += 1) chosen.push(index);
+  return Object.fromEntries(COLUMNS.map((name) => [name, chosen.map((index) => series[name][index])]));
+}
+
 /**
  * At most `size` values of a column for a sparkline, the newest last.
  * @param {Array<number|null>} values

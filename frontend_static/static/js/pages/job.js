@@ -1,4 +1,4 @@
-import { emptySeries, mergePoints } from '../components/series.js';
+import { bounded, emptySeries, mergePoints } from '../components/series.js';
 import { endNotice, jobHeader } from '../components/job_header.js';
 import { configurationCard, costCard, foldButton, informationCard, kpis, metricsCard, progressCard } from '../components/job_overview.js';
 import { eventRow } from '../components/event_row.js';
@@ -53,7 +53,7 @@ async function fetchParts(job) {
 function takeIn(reply, isFirst) {
   const before = state.job;
   if (reply.job) Object.assign(state, { job: reply.job, jobAt: state.receivedAt });
-  state.series = mergePoints(reply.reset_points ? emptySeries() : state.series, reply.points);
+  state.series = bounded(mergePoints(reply.reset_points ? emptySeries() : state.series, reply.points));
   const events = reply.events ?? [];
   if (events.length) noteEvents(events, isFirst);
   if (!isFirst && before) announceChange(before, state.job);

@@ -5,7 +5,8 @@
 In a real Chromium, in turns in one page: bare uPlot as it is published draws training and validation loss with its own
 axes; the chart of the job page draws the same points, with a moving average over them, as the page does. A paint ends
 when one of its pixels has been read back, so rasterising counts. 100,000 points are what a page would hold had it been
-open since the first; its server sends 1,700 of them. A live point is appended to 10,000. Medians of the rounds.
+open since the first; its server sends 1,700 of them. A live point is appended to 10,000. Of the rounds the lower
+quartile counts: what else the machine does only ever adds.
 """
 
 from __future__ import annotations
@@ -67,18 +68,18 @@ def painted(rounds: int) -> list[dict[str, float]]:
 
 def measure(rounds: int) -> dict[str, Any]:
     rows = painted(rounds)
-    median = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+    taken = {name: statistics.quantiles([row[name] for row in rows], n=4)[0] for name in rows[0]}
     return {
         "rounds": rounds,
         "milliseconds": {
-            "bare_uplot_10k": round(median["peer"], 2),
-            "chart_10k": round(median["ours"], 2),
-            "bare_uplot_100k": round(median["peerLarge"], 2),
-            "chart_100k": round(median["oursLarge"], 2),
-            "live_point": round(median["live"], 2),
+            "bare_uplot_10k": round(taken["peer"], 2),
+            "chart_10k": round(taken["ours"], 2),
+            "bare_uplot_100k": round(taken["peerLarge"], 2),
+            "chart_100k": round(taken["oursLarge"], 2),
+            "live_point": round(taken["live"], 2),
         },
-        "ratio_to_bare_uplot": round(statistics.median(row["ours"] / row["peer"] for row in rows), 2),
-        "ratio_100k_to_10k": round(statistics.median(row["oursLarge"] / row["ours"] for row in rows), 2),
+        "ratio_to_bare_uplot": round(taken["ours"] / taken["peer"], 2),
+        "ratio_100k_to_10k": round(taken["oursLarge"] / taken["ours"], 2),
     }
 
 

@@ -33,12 +33,21 @@ _UPLOT_LINES = (
     r"\tuPlot\.(?:fmtDate|tzDate) += \w+;\n",
     r"const \[ ?timeIncrs\w+,.*\n",
     r"\tconst _(?:tzDate|fmtDate|timeAxisSplits|timeAxisVals|timeSeriesVal) +=.*\n",
+    r"\t*uPlot\.(?:fmtNum|rangeNum|rangeLog|rangeAsinh|orient|addGap|clipGaps|sync) += \w+;\n",
+    r"\tself\.(?:addSeries|delSeries|addBand|setBand|delBand) = \w+;\n",
+    r"\tsync\.(?:sub|unsub)\(self\);\n",
+    r"\tconst cursorFocus = .*\n",
     r"\t+let isTime = .*\n",
     r"\tconst showLegend = .*\n",
 )
 _UPLOT_CONDITIONS = (
     (r"\bisTime\b", "false"),
     (r"\bshowLegend\b", "false"),
+    (r"(?:_pub && )?\bpubSync\(\w+, self[^;]*\);|_pub && pubSync\([^;]*\);", ";"),
+    (r"\blegend\.live\b", "false"),
+    (r"\bcursorFocus\b", "false"),
+    (r"\bseries\.fill != null \|\| bandFillDir != 0\b", "false"),
+    (r"\bbandClipDir != 0\b", "false"),
     (r"\bmode == 2\b", "false"),
     (r"\bmode == 1\b", "true"),
     (r"\b\w+\.distr == (?:4|100)\b", "false"),
@@ -48,6 +57,9 @@ _UPLOT_CONDITIONS = (
     (r"\bsrc != null\b", "false"),
     (r"\bsrc == null\b", "true"),
     (r"\bsyncKey != null\b", "false"),
+    (r"\bdrag\.y\b", "false"),
+    (r"\buni != null\b", "false"),
+    (r"\bsc\.log == 2\b", "false"),
 )
 
 

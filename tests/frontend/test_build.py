@@ -157,3 +157,11 @@ def test_modules_pass_their_unit_tests(dist: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
     assert int(re.search(r"pass (\d+)", result.stdout)[1]) >= 50  # type: ignore[index]
+
+
+def test_another_version_of_the_chart_library_stops_the_build() -> None:
+    source = (build.HERE / "node_modules/uplot/dist/uPlot.esm.js").read_text()
+    lean = build.lean_uplot(source)
+    assert len(lean) < len(source)
+    with pytest.raises(build.BuildError, match="uPlot has changed"):
+        build.lean_uplot(lean)

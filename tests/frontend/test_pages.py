@@ -184,23 +184,6 @@ def test_every_destination_is_reachable_on_a_phone(site: Site, open_page: Opener
     expect(page.locator("#bell")).to_be_visible()
 
 
-SHIFT = """() => new Promise((resolve) => {
-  let sum = 0;
-  new PerformanceObserver((list) => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value; })
-    .observe({type: 'layout-shift', buffered: true});
-  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => resolve(sum), 50)));
-})"""
-
-
-@pytest.mark.parametrize(
-    "name", ["jobs", "queue", "running job", "datasets", "models", "approvals", "open approval"]
-)
-def test_the_page_does_not_jump_when_its_data_arrives(site: Site, open_page: Opener, name: str) -> None:
-    page = open_page(addresses(site)[name])
-    settle(page)
-    assert page.evaluate(SHIFT) <= 0.1
-
-
 def test_an_unknown_address_says_so_and_leads_back(site: Site, open_page: Opener) -> None:
     site.allowed = ("404",)
     page = open_page("/no/such/page")

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { emptySeries, keptByExtremes, mergePoints, sample, smooth } from '../../../frontend_static/static/js/components/series.js';
+import { bounded, COLUMNS, emptySeries, keptByExtremes, mergePoints, sample, smooth } from '../../../frontend_static/static/js/components/series.js';
 import { trend } from '../../../frontend_static/static/js/components/trend.js';
 
 test('points that follow are appended to the same series', () => {
@@ -61,4 +61,18 @@ test('a spike survives thinning, whatever its place', () => {
 test('what is few is kept whole and what is missing is left out', () => {
   assert.deepEqual(keptByExtremes([null, 3, null, 1], 40), [1, 3]);
   assert.deepEqual(keptByExtremes([], 40), []);
+});
+
+test('a series that grew too long keeps its spikes, its validations and its newest points', () => {
+  const length = 9000;
+  const points = Object.fromEntries(COLUMNS.map((name) => [name, Array.from({ length }, (_, index) => (name === 'step' ? index + 1 : Math.sin(index)))]));
+  points.validation_loss = points.validation_loss.map((value, index) => (index % 100 ? null : value));
+  points.training_loss[4321] = 99;
+  const kept = bounded(points);
+  assert.ok(kept.step.length < length / 2 + 1);
+  assert.equal(kept.training_loss[kept.step.indexOf(4322)], 99);
+  assert.deepEqual(kept.step.slice(-1000), points.step.slice(-1000));
+  assert.equal(kept.validation_loss.filter((value) => value !== null).length, 90);
+  assert.equal(bounded(kept), kept);
+  for (const name of COLUMNS) assert.equal(kept[name].length, kept.step.length);
 });

@@ -1,6 +1,5 @@
 import { announce, html, icon, nothing, render } from '../shared/view.js';
 import { toast } from '../shared/toast.js';
-import { exportPng } from './chart_export.js';
 import { LossChart } from './loss_chart.js';
 
 const SERIES = [['training_loss', 'Training loss', ''], ['validation_loss', 'Validation loss', 'second']];
@@ -59,6 +58,7 @@ export class ChartCard {
 
   async #export() {
     if (!this.chart.plot) return;
+    const { exportPng } = await import('./chart_export.js');
     toast(`${await exportPng(this.chart, this.jobName())} saved`);
   }
 

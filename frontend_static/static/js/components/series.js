@@ -68,21 +68,46 @@ export function smooth(values, keep = 1 - 2 / (1 + Math.max(5, values.length / 4
  * @returns {number[]} in order
  */
 export function keptByExtremes(values, size) {
-  const known = values.flatMap((value, index) => (value === null ? [] : [index]));
+  const known = [];
+  for (let index = 0; index < values.length; index += 1) if (values[index] !== null) known.push(index);
   if (known.length <= size) return known;
-  const inner = known.slice(1, -1);
   const stretches = Math.max(1, Math.floor((size - 2) / 2));
-  const kept = new Set([known[0], known.at(-1)]);
+  const inside = known.length - 2;
+  const kept = [known[0]];
   for (let number = 0; number < stretches; number += 1) {
-    const stretch = inner.slice(Math.floor((number * inner.length) / stretches), Math.floor(((number + 1) * inner.length) / stretches));
-    let [least, greatest] = [stretch[0], stretch[0]];
-    for (const index of stretch) {
+    const end = 1 + Math.floor(((number + 1) * inside) / stretches);
+    let at = 1 + Math.floor((number * inside) / stretches);
+    let [least, greatest] = [known[at], known[at]];
+    for (; at < end; at += 1) {
+      const index = known[at];
       if (values[index] < values[least]) least = index;
       if (values[index] > values[greatest]) greatest = index;
     }
-    kept.add(least).add(greatest);
+    kept.push(Math.min(least, greatest));
+    if (least !== greatest) kept.push(Math.max(least, greatest));
   }
-  return [...kept].sort((one, other) => one - other);
+  kept.push(known.at(-1));
+  return kept;
+}
+
+const MOST_POINTS = 8000;
+const KEPT_POINTS = 3000;
+const NEWEST_POINTS = 1000;
+
+/**
+ * A page that stays open for days keeps what a chart can show: of a series grown too long the extremes of both losses and
+ * the newest points as they are. Half is let go at once, so that it happens rarely.
+ * @param {Record<string, Array<number|null>>} series
+ * @returns {Record<string, Array<number|null>>} the same series while it is short enough
+ */
+export function bounded(series) {
+  const length = series.step.length;
+  if (length <= MOST_POINTS) return series;
+  const first = length - NEWEST_POINTS;
+  const extremes = ['training_loss', 'validation_loss'].flatMap((name) => keptByExtremes(series[name].slice(0, first), KEPT_POINTS));
+  const chosen = [...new Set([0, ...extremes])].sort((one, other) => one - other);
+  for (let index = first; index < length; index += 1) chosen.push(index);
+  return Object.fromEntries(COLUMNS.map((name) => [name, chosen.map((index) => series[name][index])]));
 }
 
 /**

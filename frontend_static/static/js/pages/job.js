@@ -1,14 +1,13 @@
-import { emptySeries, mergePoints } from '../components/series.js';
+import { bounded, emptySeries, mergePoints } from '../components/series.js';
 import { endNotice, jobHeader } from '../components/job_header.js';
 import { configurationCard, costCard, foldButton, informationCard, kpis, metricsCard, progressCard } from '../components/job_overview.js';
 import { eventRow } from '../components/event_row.js';
 import { showPlainIcon, showProgressIcon } from '../components/favicon.js';
-import { pauseCard } from '../components/pause_card.js';
-import { markdown } from '../components/markdown.js';
 import { failedStage, stageList, stageNews } from '../components/stages.js';
 import { tabBar } from '../components/tabs.js';
 import { get, query } from '../shared/api.js';
 import { ago, percent, usd } from '../shared/format.js';
+import { later } from '../shared/later.js';
 import { startPolling } from '../shared/poll.js';
 import { setTitle, showLive, startShell } from '../shared/shell.js';
 import { toast } from '../shared/toast.js';
@@ -21,6 +20,7 @@ const TABS = [['overview', 'Overview'], ['metrics', 'Metrics'], ['event-log', 'E
 
 const jobId = pathPart();
 const state = { job: null, cursor: null, series: emptySeries(), recent: [], newEvents: 0, receivedAt: 0, jobAt: 0, error: null, tab: chosenTab(), chart: null, log: null, kept: [], keptOf: null, recovery: null };
+const parts = { pauseCard: null, markdown: null };
 let poller = null;
 
 function chosenTab() {
@@ -34,16 +34,26 @@ async function look(signal) {
   state.cursor = reply.cursor;
   state.error = null;
   state.receivedAt = Date.now();
-  if (reply.changed !== false || isFirst) takeIn(reply, isFirst);
+  if (reply.changed !== false || isFirst) {
+    await fetchParts(reply.job);
+    takeIn(reply, isFirst);
+  }
   if (state.job.status === 'pending_configuration') location.replace(`/training-jobs/${jobId}/configure`);
   paint();
   return { stop: state.job.is_final && !state.job.cost.cleanup_pending, afterSeconds: reply.poll_after_seconds || INTERVAL_SECONDS };
 }
 
+/** What only some jobs show is fetched for those, before they are painted. */
+async function fetchParts(job) {
+  const wasPaused = job.pause || job.history?.some((moment) => moment.what === 'paused');
+  if (wasPaused) parts.pauseCard ??= (await import('../components/pause_card.js')).pauseCard;
+  if (job.notes) parts.markdown ??= (await import('../components/markdown.js')).markdown;
+}
+
 function takeIn(reply, isFirst) {
   const before = state.job;
   if (reply.job) Object.assign(state, { job: reply.job, jobAt: state.receivedAt });
-  state.series = mergePoints(reply.reset_points ? emptySeries() : state.series, reply.points);
+  state.series = bounded(mergePoints(reply.reset_points ? emptySeries() : state.series, reply.points));
   const events = reply.events ?? [];
   if (events.length) noteEvents(events, isFirst);
   if (!isFirst && before) announceChange(before, state.job);
@@ -79,7 +89,7 @@ function announceChange(before, job) {
 
 /** An action of `job_actions.js` on the job as it is when it is asked for. @param {string} verb */
 const act = (verb) => async (...details) => {
-  const actions = await import('../components/job_actions.js');
+  const actions = await later(import('../components/job_actions.js'));
   await actions[verb]({ job: state.job, refresh: () => poller.refresh(), openLog: () => selectTab('event-log') }, ...details);
 };
 
@@ -110,10 +120,10 @@ function recentEvents() {
 
 function overview() {
   const { job } = state;
-  return html`<div class="stack"><div id="progress-slot"></div>${pauseCard(job)}${kpis(job.latest_metrics, state.series)}
+  return html`<div class="stack"><div id="progress-slot"></div>${parts.pauseCard?.(job) ?? nothing}${kpis(job.latest_metrics, state.series)}
     <div class="cols"><div class="stack"><section class="card chart-card" id="chart-card" aria-labelledby="chart-title"></section>${recentEvents()}</div>
     <div class="side">${costCard(job, state.jobAt)}${metricsCard(job)}</div></div>
-    <div class="halves">${configurationCard(job)}${informationCard(job, job.notes ? markdown(job.notes) : nothing, act('editMetadata'))}</div></div>`;
+    <div class="halves">${configurationCard(job)}${informationCard(job, job.notes ? parts.markdown(job.notes) : nothing, act('editMetadata'))}</div></div>`;
 }
 
 function paintProgress() {
@@ -139,7 +149,7 @@ async function paintOther() {
   if (state.tab === 'event-log') {
     host.firstElementChild?.classList.contains('event-log-host') || host.replaceChildren(Object.assign(document.createElement('div'), { className: 'event-log-host' }));
     if (state.log) return;
-    const { EventLog } = await import('../components/event_log.js');
+    const { EventLog } = await later(import('../components/event_log.js'));
     state.log = new EventLog(host.firstElementChild, job);
     state.log.paint();
     await state.log.load();
@@ -150,9 +160,9 @@ async function paintOther() {
   if (state.tab === 'metrics') {
     mount(host.firstElementChild, html`<div class="stack"><section class="card" id="curves-card" aria-labelledby="curves-title"></section>
       <div class="halves">${metricsCard(job, true)}<div class="stack">${costCard(job, state.jobAt)}${configurationCard(job)}</div></div></div>`);
-    (await import('../components/metric_curves.js')).paintCurves(find('#curves-card'), state.series);
+    (await later(import('../components/metric_curves.js'))).paintCurves(find('#curves-card'), state.series);
   } else {
-    const { artifacts } = await import('../components/artifacts.js');
+    const { artifacts } = await later(import('../components/artifacts.js'));
     mount(host.firstElementChild, artifacts(job, state.kept, { onCheckpoint: act('downloadCheckpoint') }));
     loadCheckpoints();
   }

@@ -21,8 +21,12 @@ const NOTES_KEY = `lp.notes.${draftId ?? 'new'}`;
 const state = { choice: emptyChoice(), catalog: null, datasets: null, search: '', estimate: null, previous: null, busy: false, error: null, fieldErrors: {}, presetEstimates: new Map(), saving: false, showProblems: false };
 let estimating = null;
 
+async function foundDatasets() {
+  return (await get(`/datasets${query({ search: state.search, limit: 50 })}`)).datasets;
+}
+
 async function loadDatasets() {
-  state.datasets = (await get(`/datasets${query({ search: state.search, limit: 50 })}`)).datasets;
+  state.datasets = await foundDatasets();
   paint();
 }
 const searchLater = debounce(loadDatasets, ESTIMATE_DELAY_MS);
@@ -274,11 +278,11 @@ function forgetNotes() {
 
 async function load() {
   try {
-    state.catalog = await get('/catalog');
+    // Both before the first paint: a list that came after it would push down what is being read.
+    [state.catalog, state.datasets] = await Promise.all([get('/catalog'), foundDatasets()]);
     await prefill();
     keepNotes();
     change({});
-    await loadDatasets();
   } catch (error) {
     mount(find('#form'), notice(`The page could not be loaded. ${error.message}`, load));
   }

@@ -1,4 +1,4 @@
-import { notificationItem } from '../shared/bell.js';
+import { notificationItem } from '../shared/bell_list.js';
 import { get, patch, post, query } from '../shared/api.js';
 import { startShell } from '../shared/shell.js';
 import { toast } from '../shared/toast.js';

@@ -1,8 +1,6 @@
-import { get, patch, post } from './api.js';
+import { get } from './api.js';
 import { startPolling } from './poll.js';
-import { ago, utc } from './format.js';
-import { toast } from './toast.js';
-import { announce, empty, find, html, icon, nothing, render } from './view.js';
+import { announce, find, render } from './view.js';
 
 const INTERVAL_SECONDS = 15;
 const state = { items: null, unread: 0, error: null };
@@ -16,69 +14,21 @@ function paintCount() {
   button.setAttribute('aria-label', state.unread ? `Notifications, ${state.unread} unread` : 'Notifications');
 }
 
-async function markRead(item) {
-  if (item.read) return;
-  item.read = true;
-  state.unread = Math.max(0, state.unread - 1);
-  paint();
-  try {
-    await patch(`/notifications/${item.id}/read`);
-  } catch {
-    item.read = false;
-    state.unread += 1;
-    paint();
-    toast('Failed to update notification', 'danger');
-  }
-}
-
-async function markAllRead() {
-  const unread = state.items.filter((item) => !item.read);
-  const before = state.unread;
-  for (const item of unread) item.read = true;
-  state.unread = 0;
-  paint();
-  try {
-    await post('/notifications/read-all', {});
-    announce('All notifications are marked as read');
-  } catch {
-    for (const item of unread) item.read = false;
-    state.unread = before;
-    paint();
-    toast('Failed to update notification', 'danger');
-  }
-}
-
-/**
- * One notification as a link that marks itself read.
- * @param {object} item
- * @param {(item: object) => void} onRead
- */
-export function notificationItem(item, onRead) {
-  return html`<li class="note ${item.read ? '' : 'unread'}"><a href=${item.link ?? '/notifications'} @click=${() => onRead(item)}>
-    <span class="note-dot" data-priority=${item.priority}></span><span class="note-body"><b>${item.title}</b>
-    <span>${item.message}</span><time datetime=${item.at} title=${utc(item.at)}>${ago(item.at)}</time></span>${item.read ? nothing : html`<span class="sr">Unread</span>`}</a></li>`;
+/** The list is fetched when it is first opened; most visits only show the count. */
+async function paintList() {
+  const { bellList } = await import('./bell_list.js');
+  render(bellList(state, paint), find('#bell-list'));
 }
 
 function paint() {
   paintCount();
-  const host = find('#bell-list');
-  if (!host) return;
-  let list = html`<p class="pad muted">Loading…</p>`;
-  if (state.error && !state.items) list = html`<p class="pad muted" role="alert">Failed to fetch notifications</p>`;
-  else if (state.items?.length === 0) list = empty('Nothing yet', 'News about your jobs and models appears here.', nothing, 'bell');
-  else if (state.items) list = html`<ul class="notes" role="list">${state.items.map((item) => notificationItem(item, markRead))}</ul>`;
-  render(
-    html`<header><h2>Notifications</h2>${state.unread ? html`<button type="button" class="btn ghost sm" @click=${markAllRead}>${icon('check', 'sm')}Mark all read</button>` : nothing}</header>
-      <div class="bell-scroll" tabindex="0" role="region" aria-label="Latest notifications">${list}</div>
-      <footer><a class="link" href="/notifications">All notifications</a></footer>`,
-    host,
-  );
+  if (find('#bell-list')?.matches(':popover-open')) paintList();
 }
 
 /** Starts the unread count and its list in the top bar. */
 export function startBell() {
   if (!find('#bell')) return;
-  paint();
+  find('#bell-list').addEventListener('beforetoggle', (event) => event.newState === 'open' && paintList());
   startPolling({
     intervalSeconds: INTERVAL_SECONDS,
     async tick(signal) {

@@ -1,39 +1,75 @@
-import { usd } from '../shared/format.js';
-import { html, icon, nothing } from '../shared/view.js';
-import { problems } from './job_form.js';
-import { tagsEditor } from './tags_editor.js';
+import { get, query } from '../shared/api.js';
+import { createDialog, openDialog } from '../shared/dialog.js';
+import { duration, plural } from '../shared/format.js';
+import { html, icon, keyValues, nothing, notice, render, time } from '../shared/view.js';
+import { eventRow } from './event_row.js';
 
-function problemLine(text) {
-  return text ? html`<p class="field-error" role="alert">${icon('circle-alert', 'sm')}${text}</p>` : nothing;
+const MOST = 100;
+const STAGE_TYPES = ['status', 'checkpoint', 'warning', 'error', 'info'];
+
+/** Events under a heading; they are fetched when the dialog is open, so that it opens at once. */
+function withEvents(path, title, content, footer = () => nothing) {
+  const dialog = createDialog('details-title', 'wide details-dialog');
+  const state = { page: null, error: null };
+  async function load() {
+    try {
+      Object.assign(state, { page: await get(path), error: null });
+    } catch (error) {
+      state.error = error;
+    }
+    paint();
+  }
+  function log() {
+    if (state.error) return notice(`Unable to load event log. ${state.error.message}`, load);
+    if (!state.page) return html`<div class="stack-2" aria-busy="true">${[1, 2, 3].map(() => html`<span class="skeleton h-20"></span>`)}</div>`;
+    const { events, pagination } = state.page;
+    if (!events.length) return html`<p class="muted small">Nothing was logged.</p>`;
+    return html`<ul class="log short boxed" aria-label="Events">${events.map((event) => eventRow(event, { short: true, repaint: paint }))}</ul>
+      ${pagination.total > events.length ? html`<p class="small muted">The first ${MOST} of ${plural(pagination.total, 'line')}; the event log has them all.</p>` : nothing}`;
+  }
+  function paint() {
+    if (!dialog.isConnected) return;
+    render(html`<div class="modal-body"><h2 id="details-title">${title}</h2>${content}${log()}</div><footer>${footer(dialog)}<button type="button" class="btn" autofocus @click=${() => dialog.close()}>Close</button></footer>`, dialog);
+  }
+  paint();
+  openDialog(dialog);
+  load();
+}
+
+/** What went wrong, with every error and warning of the log. @param {object} job a failed one @param {() => void} onLog opens the event log */
+export function openErrorDetails(job, onLog) {
+  const { error } = job;
+  const content = html`<p>${error.message}</p>${keyValues([['Reason', error.end_reason], ['At', time(error.at)], ['Job', html`<span class="mono">${job.id}</span>`]])}
+    ${error.stack ? html`<pre class="code" tabindex="0" aria-label="Stack trace">${error.stack}</pre>` : nothing}<h3>Errors and warnings</h3>`;
+  withEvents(`/jobs/${job.id}/events${query({ type: ['error', 'warning'], sort: 'desc', limit: MOST })}`, error.title, content, (dialog) => logButton(dialog, onLog));
+}
+
+const logButton = (dialog, onLog) => html`<button type="button" class="btn" @click=${() => { dialog.close(); onLog(); }}>${icon('file-text')}Open event log</button>`;
+
+/** @param {object} stage @returns {string} where it stands, e.g. "Preprocessing completed in 3m 42s" */
+export function stageSentence(stage, nowMs = Date.now()) {
+  const label = stage.label[0] + stage.label.slice(1).toLowerCase();
+  const cache = /\(model cache (?:hit|miss)\)/.exec(stage.message ?? '');
+  const since = stage.started_at ? (nowMs - Date.parse(stage.started_at)) / 1000 : 0;
+  const said = {
+    completed: `${label} completed in ${duration(stage.duration_seconds)}${cache ? ` ${cache[0]}` : ''}`,
+    active: `${label} in progress: ${duration(since)} elapsed...`,
+    failed: `${label} failed: ${stage.error ?? 'see the log'}`,
+    stopped: `${label} was stopped`,
+  };
+  return said[stage.state] ?? `${label} pending...`;
 }
 
 /**
- * Name, purpose, notes, tags and client of a job.
- * @param {{choice: object, catalog: object, estimate: object|null, fieldErrors: object, showProblems: boolean}} state
- * @param {(values: object) => void} set
- * @param {(notes: string) => void} typeNotes
+ * The timestamped log of one stage.
+ * @param {object} job @param {object} stage
+ * @param {{onLog: () => void, onRetry: (() => void)|null}} act onRetry: "Retry from This Stage", where it makes sense
  */
-export function detailsFields({ choice, catalog, estimate, fieldErrors, showProblems }, set, typeNotes) {
-  const found = { ...(showProblems ? problems(choice, estimate) : {}) };
-  for (const [name, messages] of Object.entries(fieldErrors)) found[name] = [messages].flat()[0];
-  return html`<div class="fields"><div class="field"><label for="job-name">Job name<span class="counter num">${choice.name.length}/100</span></label>
-      <input class="input" id="job-name" maxlength="100" aria-invalid=${found.name ? 'true' : 'false'} .value=${choice.name} @input=${(event) => set({ name: event.target.value, nameEdited: true })}>${problemLine(found.name)}</div>
-    <div class="field"><label for="description">Document the purpose of this training run<span class="counter num">${choice.description.length}/500</span></label>
-      <textarea class="textarea" id="description" maxlength="500" .value=${choice.description} @input=${(event) => set({ description: event.target.value })}
-        placeholder="What is the purpose of this training run? (e.g., 'First production model for Acme client', 'Testing aggressive parameters on high-emotion dataset')"></textarea></div>
-    <div class="field"><label for="notes">Experimental notes, hypothesis, configuration rationale<span class="counter num">${choice.notes.length}/2000</span></label>
-      <textarea class="textarea" id="notes" maxlength="2000" .value=${choice.notes} @input=${(event) => typeNotes(event.target.value)}
-        placeholder="Document your hypothesis, experimental variables, expected outcomes, or configuration rationale. Use markdown for formatting."></textarea></div>
-    ${tagsEditor(choice.tags, catalog.tags, (tags) => set({ tags }))}
-    ${catalog.clients.length ? html`<div class="field"><label for="client">Client</label><select class="select" id="client" @change=${(event) => set({ clientId: event.target.value })}><option value="">No client</option>
-      ${catalog.clients.map((client) => html`<option value=${client.id} ?selected=${client.id === choice.clientId}>${client.name}</option>`)}</select></div>` : nothing}</div>`;
-}
-
-/** @param {{choice: object, estimate: object|null, fieldErrors: object}} state @param {(values: object) => void} set */
-export function capField({ choice, estimate, fieldErrors }, set) {
-  const found = problems(choice, estimate);
-  return html`<div class="field"><label for="spend-cap">Spend cap (USD)</label><div class="row"><input class="input num" id="spend-cap" type="number" inputmode="decimal" min="0.01" step="0.01" .value=${String(choice.spendCap)}
-      @input=${(event) => set({ spendCap: event.target.value, capEdited: true })}>
-    ${choice.capEdited && estimate ? html`<button type="button" class="btn sm" @click=${() => set({ spendCap: estimate.spend_cap_usd, capEdited: false })}>Use ${usd(estimate.spend_cap_usd)}</button>` : nothing}</div>
-    <p class="hint">A hard limit. Before it is reached the job saves its work and exports the adapter, then stops.</p>${problemLine(found.spend_cap_usd ?? fieldErrors.spend_cap_usd?.[0])}</div>`;
+export function openStageDetails(job, stage, { onLog, onRetry }) {
+  const content = html`<p><b>${stageSentence(stage)}</b></p>${stage.error ? notice(job.error?.message ?? stage.error) : nothing}
+    ${stage.message && stage.state !== 'completed' ? html`<p>${stage.message}</p>` : nothing}
+    ${keyValues([['Started', time(stage.started_at)], ['Completed', time(stage.completed_at)], ['Estimate', stage.estimate ?? '–']])}`;
+  const retry = (dialog) => (onRetry ? html`<button type="button" class="btn primary" @click=${() => { dialog.close(); onRetry(); }}>${icon('rotate-ccw')}Retry from This Stage</button>` : nothing);
+  const range = stage.started_at ? { from: stage.started_at, to: stage.completed_at ?? job.ended_at } : { from: '9999-01-01T00:00:00Z' };
+  withEvents(`/jobs/${job.id}/events${query({ type: STAGE_TYPES, sort: 'asc', limit: MOST, ...range })}`, stage.label, content, (dialog) => html`${retry(dialog)}${logButton(dialog, onLog)}`);
 }

@@ -1,7 +1,7 @@
 import { datasetPicker } from '../components/dataset_picker.js';
 import { estimatePanel } from '../components/estimate_panel.js';
 import { gpuSection } from '../components/gpu_section.js';
-import { capField, detailsFields } from '../components/job_details.js';
+import { capField, detailsFields } from '../components/job_fields.js';
 import { choiceFromJob, defaultName, defaultPreset, differences, emptyChoice, estimateRequest, hyperparameters, jobRequest, offeredTiers, problems } from '../components/job_form.js';
 import { parameterFields } from '../components/parameter_fields.js';
 import { presetCards } from '../components/preset_cards.js';

@@ -13,16 +13,18 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.frontend import flows
+from tests.frontend.test_layout_shift import MOST, SHIFTS
 from tests.frontend.test_pages import accessibility_findings, settle
 from tests.stack.conftest import Opener, look
 from tests.stack.pod_program import command
 from tests.stack.scenarios import SCENARIO_TIMINGS
-from tests.stack.workspace import DESCRIPTION, WAITING, Workspace, fill
+from tests.stack.waiting import wait_until
+from tests.stack.workspace import DESCRIPTION, LIST, WAITING, Workspace, fill, pages_of
 from tests.stack.world import World, build_package, example_rows
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.slow]
 
-LIST = "/dashboard/training-jobs"
+WHY = "The client presents these results on Friday morning and needs two days to check every answer by hand."
 # All pages wait for a product that shares two cores with trainers and an emulator.
 PATIENCE_MS = 60_000
 
@@ -222,28 +224,38 @@ def tab_to(page: Page, target: Locator, most: int = 120) -> None:
     raise AssertionError(f"{target} is not reached by {most} Tabs")
 
 
-def pages_of(made: Workspace) -> dict[str, str]:
-    """Every page with data of its own, by the name of its screenshot."""
-    jobs = made.jobs
-    model = made.world.api.job(jobs["completed"])["model_id"]
-    several = ",".join(jobs[kind] for kind in ("completed", "recovered", "running", "failed"))
-    return {
-        "jobs": LIST,
-        **{kind: f"/training-jobs/{job_id}" for kind, job_id in jobs.items() if kind != "second"},
-        "metrics": f"/training-jobs/{jobs['recovered']}?tab=metrics",
-        "event-log": f"/training-jobs/{jobs['running']}?tab=event-log",
-        "timeline": f"/training-jobs/{jobs['recovered']}?tab=event-log&view=timeline",
-        "artifacts": f"/training-jobs/{jobs['recovered']}?tab=artifacts",
-        "compare": f"/training-jobs/compare?ids={several}",
-        "new-job": f"/training-jobs/new?dataset={made.dataset_id}",
-        "dataset": f"/datasets/{made.dataset_id}",
-        "model": f"/models/{model}",
-        "notifications": "/notifications",
-    }
+def test_the_last_in_line_is_promoted_by_a_mailed_yes(
+    made: Workspace, page: Page, open_browser: Opener
+) -> None:
+    page.goto(f"{made.origin}{LIST}?tab=queue")
+    expect(page.locator(".q-card")).to_have_count(WAITING)
+    expect(page.get_by_role("tab", name=f"Queue {WAITING}")).to_be_visible()
+    expect(page.get_by_role("region", name="Active training jobs: 2 of 2 slots")).to_be_visible()
+    expect(page.get_by_text(f"Queue is unusually long ({WAITING} jobs)")).to_be_visible()
+    last = page.locator(f'.q-card[data-id="{made.waiting[-1]}"]')
+    expect(last.locator(".q-pos")).to_contain_text(f"#{WAITING}")
+    last.get_by_role("button", name="Actions for").click()
+    page.get_by_role("menuitem", name="Promote to Front").click()
+    page.get_by_label("Reason for priority promotion").select_option("client_deadline")
+    page.get_by_label("Justification").fill(WHY)
+    page.get_by_role("button", name="Submit Request").click()
+    expect(last.get_by_role("link", name="Promotion requested")).to_be_visible()
+    mails = wait_until(
+        lambda: [mail for mail in made.world.mails() if mail["Subject"].startswith("Priority Queue Request")],
+        "a manager is mailed",
+    )
+    link = re.search(r"/approvals/apr_\w+#decision=approve&token=[\w-]+", str(mails[-1]))
+    assert link is not None
+    phone = open_browser(scheme="dark", width=390)
+    phone.goto(made.origin + link[0])
+    phone.get_by_role("button", name="Approve Request").click()
+    expect(phone.locator("#verdict")).to_contain_text("with the mailed link")
+    expect(last.locator(".q-pos")).to_contain_text("#1", timeout=PATIENCE_MS)
+    expect(page.locator(".q-card").first).to_have_attribute("data-id", made.waiting[-1])
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 820), ("dark", 390)])
-def test_every_page_is_quiet_accessible_and_fits(
+def test_every_page_is_quiet_accessible_steady_and_fits(
     made: Workspace, open_browser: Opener, scheme: str, width: int
 ) -> None:
     page = open_browser(scheme=scheme, width=width)
@@ -252,11 +264,12 @@ def test_every_page_is_quiet_accessible_and_fits(
     for name, path in pages_of(made).items():
         page.goto(made.origin + path)
         settle(page)
+        moved = [shift for shift in page.evaluate(SHIFTS) if shift["value"] > MOST]
         look(page, f"{name}-{width}-{scheme}")
         found = accessibility_findings(page)
         extra = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        if found or extra > 0:
-            wrong[name] = (found, extra)
+        if found or moved or extra > 0:
+            wrong[name] = (found, moved, extra)
     assert wrong == {}
 
 

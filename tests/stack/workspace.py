@@ -9,6 +9,7 @@ from tests.stack.scene import Scene
 from tests.stack.world import World
 
 WAITING = 12
+LIST = "/dashboard/training-jobs"
 MAKING, OPEN = 6, 2
 DESCRIPTION = "Lanterns returned at the quay"
 # Seconds a step takes in jobs that must still train when the last page was looked at.
@@ -66,3 +67,26 @@ def _happen(scene: Scene, made: Workspace) -> None:
     for kind in ("completed", "recovered", "failed", "cancelled"):
         scene.until_final(jobs[kind])
     scene.until(lambda: made.status("paused") == "paused", "the job is paused")
+
+
+def pages_of(made: Workspace) -> dict[str, str]:
+    """Every page with data of its own, by the name of its screenshot."""
+    jobs = made.jobs
+    model = made.world.api.job(jobs["completed"])["model_id"]
+    several = ",".join(jobs[kind] for kind in ("completed", "recovered", "running", "failed"))
+    return {
+        "jobs": LIST,
+        "queue": f"{LIST}?tab=queue",
+        **{kind: f"/training-jobs/{job_id}" for kind, job_id in jobs.items() if kind != "second"},
+        "metrics": f"/training-jobs/{jobs['recovered']}?tab=metrics",
+        "event-log": f"/training-jobs/{jobs['running']}?tab=event-log",
+        "timeline": f"/training-jobs/{jobs['recovered']}?tab=event-log&view=timeline",
+        "artifacts": f"/training-jobs/{jobs['recovered']}?tab=artifacts",
+        "compare": f"/training-jobs/compare?ids={several}",
+        "new-job": f"/training-jobs/new?dataset={made.dataset_id}",
+        "dataset": f"/datasets/{made.dataset_id}",
+        "model": f"/models/{model}",
+        "notifications": "/notifications",
+        "approvals": "/approvals",
+        "statistics": "/statistics",
+    }

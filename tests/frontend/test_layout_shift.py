@@ -13,7 +13,18 @@ from tests.frontend.test_pages import addresses, settle
 pytestmark = pytest.mark.browser
 
 MOST = 0.01
-PAGES = ("running job", "completed job", "jobs", "comparison", "new job", "datasets", "models", "queue", "approvals", "open approval")
+PAGES = (
+    "running job",
+    "completed job",
+    "jobs",
+    "comparison",
+    "new job",
+    "datasets",
+    "models",
+    "queue",
+    "approvals",
+    "open approval",
+)
 # Every shift that no click or key explains, with the elements that moved and from where to where.
 SHIFTS = """() => new Promise((resolve) => {
   const found = [];

@@ -38,13 +38,13 @@ export async function clone({ job }) {
 
 /** @param {Page} page */
 export async function showError({ job, openLog }) {
-  const { openErrorDetails } = await import('./job_details.js');
+  const { openErrorDetails } = await import('./job_logs.js');
   openErrorDetails(job, openLog);
 }
 
 /** @param {Page} page @param {object} stage */
 export async function showStage(page, stage) {
-  const { openStageDetails } = await import('./job_details.js');
+  const { openStageDetails } = await import('./job_logs.js');
   const { job, openLog } = page;
   const continues = stage.state === 'failed' && job.allowed_actions.includes('retry') && canContinue(job);
   openStageDetails(job, stage, { onLog: openLog, onRetry: continues ? () => retry(page, 'continue') : null });

@@ -65,7 +65,7 @@ function details({ cancellations: c, pauses: p }) {
 }
 
 function people(found) {
-  return html`<section class="card" aria-labelledby="people-title"><header><h2 id="people-title">By person</h2></header><div class="scroll-x" tabindex="0" role="region" aria-labelledby="people-title"><table class="table"><thead><tr><th scope="col">Person</th><th scope="col" class="r">Cancelled</th>
+  return html`<section class="card" aria-labelledby="people-title"><header><h2 id="people-title">By person</h2></header><div class="scroll-x" tabindex="0" role="region" aria-label="Table by person"><table class="table"><thead><tr><th scope="col">Person</th><th scope="col" class="r">Cancelled</th>
     <th scope="col" class="r">Saved by cancelling</th><th scope="col" class="r">Time to cancel</th><th scope="col" class="r">Paused</th><th scope="col" class="r">Average pause</th><th scope="col" class="r">Saved by pausing</th></tr></thead>
     <tbody>${found.map(({ person, cancellations: c, pauses: p }) => html`<tr><th scope="row" title=${person.email}>${person.name}</th><td class="r num">${count(c.cancelled)} of ${count(c.ended)}${c.rate === null ? nothing : html` <span class="muted">${percent(c.rate * 100)}</span>`}</td>
       <td class="r num">${usd(c.saved_usd)}</td><td class="r num">${duration(c.seconds_to_cancel)}</td><td class="r num">${count(p.paused)} of ${count(p.jobs)}</td><td class="r num">${duration(p.average_seconds)}</td><td class="r num">${usd(p.saved_usd)}</td></tr>`)}</tbody></table></div></section>`;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -70,6 +71,12 @@ def address(site: Site, name: str) -> str:
 @pytest.mark.parametrize("name", PAGES)
 def test_nothing_moves_when_data_arrives(site: Site, open_page: Opener, name: str, width: int) -> None:
     page = open_page(width=width)
+    # Who has signed in is known to the page before it asks: what a manager sees is there from the start.
+    user = json.dumps(site.world.user)
+    page.add_init_script(
+        "const kept = JSON.parse(sessionStorage.getItem('lp.session'));"
+        f"sessionStorage.setItem('lp.session', JSON.stringify({{...kept, user: {user}}}));"
+    )
     held = HeldBack(page)
     page.goto(site.origin + address(site, name))
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

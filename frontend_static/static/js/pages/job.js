@@ -46,7 +46,7 @@ async function look(signal) {
 /** What only some jobs show is fetched for those, before they are painted. */
 async function fetchParts(job) {
   const wasPaused = job.pause || job.history?.some((moment) => moment.what === 'paused');
-  if (wasPaused) parts.pauseCard ??= (await import('../components/pause_card.js')).pauseCard;
+  if (wasPaused) parts.pauseCard ??= (await later(import('../components/pause_card.js'))).pauseCard;
   if (job.notes) parts.markdown ??= (await import('../components/markdown.js')).markdown;
 }
 
@@ -61,7 +61,7 @@ function takeIn(reply, isFirst) {
 }
 
 async function noteRecovery() {
-  const { RecoveryNote } = await import('../components/recovery_note.js');
+  const { RecoveryNote } = await later(import('../components/recovery_note.js'));
   state.recovery ??= new RecoveryNote(find('#recovery'));
   state.recovery.update(state.job);
 }

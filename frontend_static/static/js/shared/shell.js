@@ -42,7 +42,7 @@ function markCurrentPage() {
 
 /** Links to what only some may read are shown to them alone. */
 function showNavOfRole() {
-  for (const link of document.querySelectorAll('.nav a[data-role]')) link.hidden = !hasRole(link.dataset.role);
+  document.documentElement.toggleAttribute('data-manager', hasRole('manager'));
 }
 
 async function loadUser() {

@@ -7,6 +7,12 @@ function cancelledText(job) {
   return `Job Cancelled on ${date(at)} at ${dateTime(at).slice(11)} by ${c.requested_by.name}`;
 }
 
+/** A completed job is looked at and downloaded; doing it again stands back, as a picture alone. */
+function againButton(job, id, name, label, onClick) {
+  const small = job.status === 'completed';
+  return html`<button type="button" id=${id} class="btn ${small ? 'icon-only' : ''} ${id === 'retry-job' && job.status === 'failed' ? 'primary' : ''}" aria-label=${label} title=${small ? label : nothing} @click=${onClick}>${icon(name)}${small ? nothing : label}</button>`;
+}
+
 const origin = (from) => `${from.kind === 'retry' ? 'Retry' : 'Copy'} of ${from.job_name}${from.from_step === null ? '' : ` from step ${from.from_step}`}`;
 
 /**
@@ -25,8 +31,8 @@ export function jobHeader(job, { onCancel, onDelete, onPause, onResume, onRetry,
       ${may('pause') ? html`<button type="button" id="pause-training" class="btn warning" title="Temporarily stop training and terminate GPU. Resume later from current progress." @click=${() => onPause()}>${icon('pause')}Pause Training</button>` : nothing}
       ${may('cancel') ? html`<button type="button" id="cancel-training" class="btn solid-danger ${job.cost.level === 'over' ? 'emphasised' : ''}" @click=${() => onCancel()}>${icon('triangle-alert')}Cancel Training</button>` : nothing}
       ${job.status === 'cancelled' && job.cancellation ? html`<span class="small muted">${cancelledText(job)}</span>` : nothing}
-      ${may('retry') ? html`<button type="button" id="retry-job" class="btn ${job.status === 'failed' ? 'primary' : ''}" @click=${() => onRetry()}>${icon('rotate-ccw')}${job.status === 'failed' ? 'Retry with Suggestions' : 'Retry'}</button>` : nothing}
-      ${job.is_final && may('clone') ? html`<button type="button" id="clone-job" class="btn" @click=${() => onClone()}>${icon('copy')}${job.status === 'cancelled' ? 'Clone Configuration' : 'Clone'}</button>` : nothing}
+      ${may('retry') ? againButton(job, 'retry-job', 'rotate-ccw', job.status === 'failed' ? 'Retry with Suggestions' : 'Retry', () => onRetry()) : nothing}
+      ${job.is_final && may('clone') ? againButton(job, 'clone-job', 'copy', job.status === 'cancelled' ? 'Clone Configuration' : 'Clone', () => onClone()) : nothing}
       ${may('delete') ? html`<button type="button" class="btn danger" @click=${() => onDelete()}>${icon('trash-2')}Delete</button>` : nothing}</div></div>`;
 }
 

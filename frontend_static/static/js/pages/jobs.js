@@ -238,7 +238,7 @@ function table() {
 }
 
 function paint() {
-  mount(find('#for-managers'), ['manager', 'admin', 'owner'].includes(currentUser()?.role) ? html`<a class="btn" href="/statistics">${icon('gauge', 'sm')}Cancellations and pauses</a>` : nothing);
+  mount(find('#for-managers'), ['manager', 'admin', 'owner'].includes(currentUser()?.role) ? html`<a class="btn" href="/statistics" aria-label="Cancellations and pauses" title="Cancellations and pauses">${icon('gauge', 'sm')}<span class="label">Cancellations and pauses</span></a>` : nothing);
   const counts = state.page?.counts.tab ?? queue.others;
   const showTab = (tab) => {
     writeParameters({ view: null });

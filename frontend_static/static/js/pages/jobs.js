@@ -11,7 +11,6 @@ import { tabBar } from '../components/tabs.js';
 import { get, query } from '../shared/api.js';
 import { count, plural } from '../shared/format.js';
 import { startPolling } from '../shared/poll.js';
-import { currentUser } from '../shared/session.js';
 import { showLive, startShell } from '../shared/shell.js';
 import { toast } from '../shared/toast.js';
 import { debounce, writeParameters } from '../shared/url_state.js';
@@ -238,7 +237,6 @@ function table() {
 }
 
 function paint() {
-  mount(find('#for-managers'), ['manager', 'admin', 'owner'].includes(currentUser()?.role) ? html`<a class="btn" href="/statistics">${icon('gauge', 'sm')}Cancellations and pauses</a>` : nothing);
   const counts = state.page?.counts.tab ?? queue.others;
   const showTab = (tab) => {
     writeParameters({ view: null });

@@ -40,16 +40,15 @@ function markCurrentPage() {
   }
 }
 
-/** Links to what only some may read are shown to them alone. */
+/** Links to what only some may read are shown to them alone; their place is kept, so that nothing moves. */
 function showNavOfRole() {
-  for (const link of document.querySelectorAll('.nav a[data-role]')) link.hidden = !hasRole(link.dataset.role);
+  for (const link of document.querySelectorAll('a[data-role]')) link.toggleAttribute('data-shown', hasRole(link.dataset.role));
 }
 
 async function loadUser() {
   try {
     rememberUser(await get('/me'));
     showNavOfRole();
-    document.dispatchEvent(new CustomEvent('lp:user'));
   } catch {
     // The page works without the profile: times then use the browser's zone. A 401 already led to sign-in.
   }

@@ -40,7 +40,10 @@ def fill(world: World, dataset_id: str) -> Workspace:
     scene = Scene(world, dataset_id, "workspace")
     set_slots(world, MAKING)
     made.jobs["draft"] = scene.draft(title=" draft")
-    made.jobs["recovered"] = scene.start(title=" recovered", steps=60, step=0.2)
+    # First and alone, so that even a loaded machine takes its GPU away in the middle.
+    made.jobs["recovered"] = scene.start(title=" recovered", steps=200, step=0.2)
+    scene.until_checkpoint(made.jobs["recovered"])
+    scene.reclaim(made.jobs["recovered"], "KILL")
     made.jobs["cancelled"] = scene.start(title=" cancelled", steps=400, step=0.2)
     made.jobs["paused"] = scene.start(title=" paused", steps=400, step=0.2)
     made.jobs["completed"] = scene.start(title=" completed", steps=120, step=0.05)
@@ -57,8 +60,6 @@ def fill(world: World, dataset_id: str) -> Workspace:
 def _happen(scene: Scene, made: Workspace) -> None:
     """What befalls the jobs."""
     world, jobs = made.world, made.jobs
-    scene.until_checkpoint(jobs["recovered"])
-    scene.reclaim(jobs["recovered"], "KILL")
     scene.until_checkpoint(jobs["cancelled"])
     world.api.cancel(jobs["cancelled"])
     scene.until_checkpoint(jobs["paused"])

@@ -1,7 +1,7 @@
 import { repeat } from 'lit-html/directives/repeat.js';
 import { get } from '../shared/api.js';
 import { plural } from '../shared/format.js';
-import { currentUser, hasRole } from '../shared/session.js';
+import { currentUser, hasRole, rememberUser } from '../shared/session.js';
 import { toast } from '../shared/toast.js';
 import { readParameter, writeParameters } from '../shared/url_state.js';
 import { announce, empty, find, html, icon, mount, nothing, notice } from '../shared/view.js';
@@ -53,6 +53,8 @@ export function openQueue(host, page) {
   }
 
   async function load(signal) {
+    // What is offered depends on the role, so that is known before anything is shown, and nothing moves afterwards.
+    if (!currentUser()) await get('/me', { signal }).then(rememberUser, () => {});
     if (wantsHistory()) return loadHistory(signal);
     const queue = await get('/queue', { signal });
     const atMs = Date.now();
@@ -130,7 +132,6 @@ export function openQueue(host, page) {
   setInterval(() => {
     if (!document.hidden && !host.hidden && state.queue) paint();
   }, COUNTDOWN_MS);
-  document.addEventListener('lp:user', () => (wantsHistory() ? page.refresh() : paint()));
   return {
     load,
     fail(error) {

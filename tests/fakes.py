@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.attempt import Attempt
-from chalicelib.domain.job import Job
+from chalicelib.domain.job import UNDER_WAY, Job
 from chalicelib.domain.metrics import PointBlock
 from chalicelib.domain.progress import LogEvent, Progress
 from chalicelib.domain.queue import Slots, queue_key
@@ -98,6 +98,10 @@ class FakeJobs:
     def by_status(self, status: str, limit: int = 1000) -> Sequence[Job]:
         found = [job for job in self.rows.values() if job.status.value == status]
         return sorted(found, key=queue_key)[:limit]
+
+    def under_way_with(self, dataset_id: str) -> Sequence[Job]:
+        jobs = sorted(self.rows.values(), key=lambda job: job.id)
+        return [job for job in jobs if job.dataset.id == dataset_id and job.status in UNDER_WAY]
 
     def changed_since(self, changed_at: datetime | None, limit: int = 500) -> Sequence[Job | str]:
         entries: list[tuple[datetime, Job | str]] = [(job.changed_at, job) for job in self.rows.values()]

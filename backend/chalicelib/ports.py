@@ -54,6 +54,10 @@ class JobStore(Protocol):
         """In the queue's order (`domain.queue.queue_key`): promoted ones, then oldest first, ties by id."""
         ...
 
+    def under_way_with(self, dataset_id: str) -> Sequence[Job]:
+        """Jobs that still need the dataset, by id."""
+        ...
+
     def changed_since(self, changed_at: datetime | None, limit: int = 500) -> Sequence[Job | str]:
         """Jobs (or the id of a deleted one) whose `changed_at` is at or after the given time, oldest change first."""
         ...

@@ -67,7 +67,7 @@ def test_time_is_billed_by_the_started_millisecond_and_memory() -> None:
         (_write("PutItem", ("events", 1)), 1),
         (_write("PutItem", ("events", 1025)), 2),
         (_write("TransactWriteItems", ("events", 1025), ("metrics", 10)), 6),
-        (_write("PutItem", ("jobs", 2048)), 2 + 3 * 2),
+        (_write("PutItem", ("jobs", 2048)), 2 + 4 * 2),
         (_write("PutItem", ("notifications", 300)), 1 + 1),
         (_write("PutItem", ("progress", 1024 - TOKEN_EXTRA_BYTES)), 1),
         (_write("PutItem", ("progress", 1025 - TOKEN_EXTRA_BYTES)), 2),

@@ -13,7 +13,7 @@ from chalicelib.domain.cost import CostRecord
 from chalicelib.domain.errors import StaleWrite
 from chalicelib.domain.gpu import Tier
 from chalicelib.domain.identity import ApiToken
-from chalicelib.domain.job import Job
+from chalicelib.domain.job import Job, JobStatus
 from chalicelib.domain.metrics import PointBlock
 from chalicelib.domain.notification import Notification, Priority
 from chalicelib.domain.progress import Intent, LogEvent, Money, Progress, Reached, StageRecord
@@ -81,6 +81,19 @@ def test_queued_jobs_come_oldest_first_with_ties_by_id(store: Store) -> None:
     first = jobs.save(transitions.start(a_job(2), START), expected=None)
     jobs.save(a_job(4), expected=None)
     assert [job.id for job in jobs.by_status("queued")] == [first.id, second.id, later.id]
+
+
+def test_jobs_under_way_are_found_by_the_dataset_that_they_need(store: Store) -> None:
+    jobs = store("jobs")
+    started = [jobs.save(transitions.start(a_job(number), START), expected=None) for number in (2, 1)]
+    jobs.save(a_job(3), expected=None)
+    other = replace(a_job(4), dataset=replace(a_job(4).dataset, id="ds_other"))
+    jobs.save(transitions.start(other, START), expected=None)
+    needing = jobs.under_way_with(a_job(1).dataset.id)
+    assert [job.id for job in needing] == [a_job(1).id, a_job(2).id]
+    ended = replace(started[0], status=JobStatus.FAILED)
+    jobs.save(ended, expected=started[0])
+    assert [job.id for job in jobs.under_way_with(a_job(1).dataset.id)] == [a_job(1).id]
 
 
 def test_promoted_jobs_come_before_all_others_and_the_latest_promotion_first(store: Store) -> None:

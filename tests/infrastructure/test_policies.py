@@ -48,7 +48,7 @@ def on(resource: str, *actions: str) -> set[Need]:
 
 # What each port of bootstrap.py may ask of AWS. A transaction needs the permission of each write in it.
 PORTS: dict[str, set[Need]] = {
-    "jobs": table("jobs", "GetItem", "PutItem", indexes=("by_status", "by_changed_at"))
+    "jobs": table("jobs", "GetItem", "PutItem", indexes=("by_status", "by_changed_at", "by_dataset"))
     | table("settings", "GetItem", "PutItem"),
     "progress": table("progress", "GetItem", "PutItem", "DeleteItem")
     | table("events", "PutItem", "Query", "BatchWriteItem")

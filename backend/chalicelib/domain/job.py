@@ -51,6 +51,8 @@ ACTIVE = frozenset(
         JobStatus.CANCELLING,
     }
 )
+# Still needs its dataset: all but drafts and what is over.
+UNDER_WAY = frozenset(JobStatus) - FINAL - {JobStatus.PENDING_CONFIGURATION}
 CANCELLABLE = frozenset(JobStatus) - FINAL - {JobStatus.CANCELLING, JobStatus.PENDING_CONFIGURATION}
 DELETABLE = FINAL | {JobStatus.PENDING_CONFIGURATION}
 

@@ -12,7 +12,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 from chalicelib import bootstrap
 from chalicelib import views_datasets as views
 from chalicelib.domain.dataset import DatasetStatus
-from chalicelib.domain.job import FINAL, JobStatus
 from chalicelib.routes.http import Body, Call, Query, endpoint
 from chalicelib.use_cases.abort_upload import abort_upload
 from chalicelib.use_cases.complete_upload import complete_upload
@@ -191,18 +190,7 @@ def delete(call: Call) -> dict[str, Any]:
 
 def active_jobs_using(dataset_id: str) -> Sequence[str]:
     """Names of the jobs that still need the file. Drafts do not: starting one says that the file is gone."""
-    needing = [
-        status
-        for status in JobStatus
-        if status not in FINAL and status is not JobStatus.PENDING_CONFIGURATION
-    ]
-    store = bootstrap.jobs()
-    return [
-        job.name
-        for status in needing
-        for job in store.by_status(status.value)
-        if job.dataset.id == dataset_id
-    ]
+    return [job.name for job in bootstrap.jobs().under_way_with(dataset_id)]
 
 
 def _record(call: Call, action: str, dataset_id: str, details: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from chalicelib.domain.configure import ConfigurationRequest, Configured, config
 from chalicelib.domain.dataset import Dataset, DatasetStatus, eligibility
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.estimate import Estimate, Notice
-from chalicelib.domain.job import ACTIVE, Job, JobStatus
+from chalicelib.domain.job import Job
 from chalicelib.domain.organisation import DOCUMENT, from_document
 from chalicelib.domain.plan_cost import Plan, estimate
 from chalicelib.domain.stops import JobFacts, was_cancelled_before
@@ -26,7 +26,6 @@ from chalicelib.use_cases.read_track_record import read_track_record
 from chalicelib.use_cases.refresh_catalog import current_cards
 
 _DATASET_ID = re.compile(r"ds_[0-9a-z]{1,40}")
-UNDER_WAY = sorted(ACTIVE | {JobStatus.QUEUED, JobStatus.PAUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +130,7 @@ def _rivals(
     request: EstimateRequest, wanted: Configuration, jobs: JobStore
 ) -> tuple[list[Notice], list[Notice]]:
     """(warnings, blockers) for jobs under way on the same dataset: only an identical one is refused."""
-    rivals = [
-        job
-        for status in UNDER_WAY
-        for job in jobs.by_status(status.value)
-        if job.dataset.id == request.dataset_id and job.id != request.job_id
-    ]
+    rivals = [job for job in jobs.under_way_with(request.dataset_id) if job.id != request.job_id]
     twin = next((job for job in rivals if _same(job, wanted)), None)
     if twin is not None:
         message = f'"{twin.name}" already trains this dataset with exactly this configuration.'

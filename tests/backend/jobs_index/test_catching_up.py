@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -170,17 +171,25 @@ def test_old_base_files_are_pruned(made: Any, files: FakeFiles, clock: FakeClock
     assert sorted(each["key"] for each in files.list(FOLDER)) == keys[-KEPT_FILES:]
 
 
-@pytest.mark.parametrize("damage", [b"", b"not a database", None])
+def _flipped(body: bytes) -> bytes:
+    middle = len(body) // 2
+    return body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda _: b"", lambda _: b"not a database", lambda body: body[: len(body) // 2], _flipped]
+)
 def test_a_damaged_base_file_is_passed_over(
-    made: Any, files: FakeFiles, clock: FakeClock, damage: bytes | None
+    made: Any, files: FakeFiles, damage: Callable[[bytes], bytes]
 ) -> None:
     store = filled(300)
     made(store).rebuild()
     (listed,) = files.list(FOLDER)
     body = files.read(listed["key"], max_bytes=1 << 30)
-    cut = body[: len(body) // 2] if damage is None else damage
-    files.write(listed["key"], cut, "application/vnd.sqlite3")
+    files.write(listed["key"], damage(body), "application/vnd.sqlite3")
+    store.read.clear()
     assert made(store).search(JobSearch())[2] == 300
+    assert sum(store.read) >= 300
 
 
 def _other_rows(job: Job) -> dict[str, Any]:

@@ -188,6 +188,18 @@ def test_a_running_total_is_the_sum_of_its_days(
     assert total.between(first, before) == wanted
 
 
+def test_money_is_added_up_to_the_millionth_with_and_without_a_filter() -> None:
+    connection = apsw.Connection(":memory:")
+    connection.execute(SCHEMA)
+    table = _table(connection)
+    for number in range(3):
+        row = row_of(a_job(number))
+        table.put(a_job(number), {**row, "cost": {**row["cost"], "spent_usd": "1.004999"}})
+    for question in (JobSearch(), JobSearch(presets=("balanced",))):
+        assert table.found(question).counts["cost"] == {"lt_50": {"count": 3, "total_usd": "3.01"}}
+    table.close()
+
+
 def test_a_far_change_of_one_day_leaves_the_days_before_it() -> None:
     connection = apsw.Connection(":memory:")
     connection.execute(SCHEMA)

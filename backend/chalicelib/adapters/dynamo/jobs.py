@@ -12,7 +12,7 @@ from pynamodb.transactions import TransactWrite
 
 from chalicelib.adapters.dynamo import documents as d
 from chalicelib.adapters.dynamo.tables import JobItem, SettingItem
-from chalicelib.domain.job import Job
+from chalicelib.domain.job import UNDER_WAY, Job
 from chalicelib.domain.queue import Slots, queue_key
 
 _DELETED = "deleted"
@@ -30,6 +30,7 @@ def _keys(job: Job) -> dict[str, Any]:
         "queue_key": queue_key(job),
         "changed_shard": "jobs",
         "changed_at": _instant(job.changed_at),
+        "needed_dataset": job.dataset.id if job.status in UNDER_WAY else None,
     }
 
 
@@ -88,6 +89,9 @@ class DynamoJobs:
 
     def by_status(self, status: str, limit: int = 1000) -> Sequence[Job]:
         return [d.read(Job, row) for row in self._jobs.by_status.query(status, limit=limit)]
+
+    def under_way_with(self, dataset_id: str) -> Sequence[Job]:
+        return [d.read(Job, row) for row in self._jobs.by_dataset.query(dataset_id)]
 
     def changed_since(self, changed_at: datetime | None, limit: int = 500) -> Sequence[Job | str]:
         since = None if changed_at is None else self._jobs.changed_at >= _instant(changed_at)

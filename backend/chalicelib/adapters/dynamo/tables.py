@@ -33,6 +33,17 @@ class ByChangedAt(GlobalSecondaryIndex[Any]):
     changed_at = UnicodeAttribute(range_key=True)
 
 
+class ByDataset(GlobalSecondaryIndex[Any]):
+    """Of jobs under way only: the attribute goes when they end."""
+
+    class Meta:
+        index_name = "by_dataset"
+        projection = AllProjection()
+
+    needed_dataset = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+
+
 class JobItem(Model):
     class Meta:
         table_name = "jobs"
@@ -46,7 +57,9 @@ class JobItem(Model):
     document = UnicodeAttribute(null=True)
     packed = BinaryAttribute(legacy_encoding=False, null=True)
     by_status = ByStatus()
+    needed_dataset = UnicodeAttribute(null=True)
     by_changed_at = ByChangedAt()
+    by_dataset = ByDataset()
 
 
 class ProgressItem(Model):

@@ -17,6 +17,13 @@ MOST = 0.01
 PAGES = (
     "running job",
     "completed job",
+    "failed job",
+    "cancelled job",
+    "metrics",
+    "event log",
+    "timeline",
+    "artifacts",
+    "statistics",
     "jobs",
     "comparison",
     "new job",

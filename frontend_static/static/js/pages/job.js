@@ -100,7 +100,6 @@ async function loadCheckpoints() {
   state.keptOf = step;
   try {
     state.kept = (await get(`/jobs/${jobId}/checkpoints`)).checkpoints;
-    paint();
   } catch {
     state.keptOf = null;
   }
@@ -143,28 +142,34 @@ async function paintChart() {
   if (state.chart !== 'loading') state.chart.update(state.series);
 }
 
+/** A skeleton until its first page is there, so that its parts come all at once. */
+async function openLog(host) {
+  const bone = Object.assign(document.createElement('span'), { className: 'skeleton h-320' });
+  host.replaceChildren(bone);
+  const { EventLog } = await later(import('../components/event_log.js'));
+  const place = Object.assign(document.createElement('div'), { className: 'event-log-host' });
+  const log = new EventLog(place, state.job);
+  state.log = log;
+  await log.load();
+  if (state.log === log) host.replaceChildren(place);
+}
+
 async function paintOther() {
   const host = find('#other');
   const { job } = state;
-  if (state.tab === 'event-log') {
-    host.firstElementChild?.classList.contains('event-log-host') || host.replaceChildren(Object.assign(document.createElement('div'), { className: 'event-log-host' }));
-    if (state.log) return;
-    const { EventLog } = await later(import('../components/event_log.js'));
-    state.log = new EventLog(host.firstElementChild, job);
-    state.log.paint();
-    await state.log.load();
-    return;
-  }
+  if (state.tab === 'event-log') return state.log ? undefined : openLog(host);
   state.log = null;
   if (!host.firstElementChild?.classList.contains('tab-host')) host.replaceChildren(Object.assign(document.createElement('div'), { className: 'tab-host' }));
   if (state.tab === 'metrics') {
+    const { paintCurves } = await later(import('../components/metric_curves.js'));
+    if (state.tab !== 'metrics') return;
     mount(host.firstElementChild, html`<div class="stack"><section class="card" id="curves-card" aria-labelledby="curves-title"></section>
       <div class="halves">${metricsCard(job, true)}<div class="stack">${costCard(job, state.jobAt)}${configurationCard(job)}</div></div></div>`);
-    (await later(import('../components/metric_curves.js'))).paintCurves(find('#curves-card'), state.series);
+    paintCurves(find('#curves-card'), state.series);
   } else {
     const { artifacts } = await later(import('../components/artifacts.js'));
-    mount(host.firstElementChild, artifacts(job, state.kept, { onCheckpoint: act('downloadCheckpoint') }));
-    loadCheckpoints();
+    await loadCheckpoints();
+    if (state.tab === 'artifacts') mount(host.firstElementChild, artifacts(job, state.kept, { onCheckpoint: act('downloadCheckpoint') }));
   }
 }
 
@@ -181,9 +186,16 @@ function staleNotice() {
   return notice(html`Unable to fetch latest metrics. Check connection. <span class="muted">Last updated: ${ago(state.receivedAt)}</span>`, () => poller.refresh(), 'warning', 'Retry Refresh');
 }
 
+/** The skeleton gives way at once to all that was made of the data, so that nothing one looks at moves. */
+function showBody() {
+  find('#loading')?.remove();
+  find('#job-body').hidden = false;
+}
+
 function paint() {
   const { job } = state;
   if (!job) return;
+  showBody();
   mount(find('#job-head'), jobHeader(job, { onCancel: act('cancel'), onDelete: act('deleteJob'), onPause: act('pause'), onResume: act('resume'), onRetry: act('retry'), onClone: act('clone') }));
   const notices = [staleNotice(), endNotice(job, { onDetails: act('showError'), onRetry: act('retry') })].filter((one) => one !== nothing);
   find('#job-notices').hidden = notices.length === 0;
@@ -201,6 +213,7 @@ function paint() {
 }
 
 function paintFailure(error) {
+  showBody();
   if (error.status === 404) {
     poller.stop();
     mount(find('#job-head'), nothing);

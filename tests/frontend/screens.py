@@ -64,6 +64,7 @@ def _choose(action: str) -> Callable[[Page], None]:
 # Name -> (page of `addresses`, what opens the dialog on it).
 DIALOGS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "cancel dialog": ("running job", _press("#cancel-training")),
+    "retry dialog": ("failed job", _press("#retry-job")),
     "pause dialog": ("running job", _press("#pause-training")),
     "promotion dialog": ("queue", _choose("Promote to Front")),
     "review dialog": ("new job", _press("#review:enabled")),

@@ -37,6 +37,25 @@ test('code blocks keep their lines', () => {
   assert.match(written(markdown('```py\na = 1\nb = 2\n```')), /<pre class="code">a = 1\nb = 2<\/pre>/);
 });
 
+test('notes know links, tables, quotes, tasks and nested lists', () => {
+  const text = written(markdown('see [docs](https://a.example/x) and https://b.example\n\n- [x] done\n  - part\n\n> said\n\n| a | b |\n|---|---|\n| 1 | ~~2~~ |'));
+  assert.match(text, /href=https:\/\/a\.example\/x/);
+  assert.match(text, /href=https:\/\/b\.example/);
+  assert.match(text, /aria-label=Done/);
+  assert.match(text, /<ul><li>part<\/li><\/ul>/);
+  assert.match(text, /<blockquote><p>said<\/p><\/blockquote>/);
+  assert.match(text, /<td><del>2<\/del><\/td>/);
+});
+
+test('a note brings in no script address, no picture and no markup', () => {
+  const text = written(markdown('[x](javascript:alert(1)) [y](data:text/html,z) ![p](https://t.example/p.png) <b onclick=1>hi</b>\n\n<iframe src=//e></iframe>'));
+  assert.doesNotMatch(text, /href=(?:javascript|data)/i);
+  assert.doesNotMatch(text, /<img|src=https/);
+  assert.match(text, /href=https:\/\/t\.example\/p\.png/);
+  const made = markdown('<iframe src=//e></iframe> <b>hi</b>').flat(9).flatMap((part) => part.strings ?? []).join('');
+  assert.doesNotMatch(made, /iframe|<b>/);
+});
+
 test('event data is coloured by kind', () => {
   const text = written(colouredJson({ key: 'a "quoted" \\ value', n: -1.5e-7, yes: true, none: null }));
   assert.match(text, /class=json-k>"key":?</);

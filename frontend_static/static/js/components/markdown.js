@@ -1,42 +1,66 @@
-import { html } from '../shared/view.js';
+import { Lexer } from 'marked';
+import { html, nothing } from '../shared/view.js';
 
-const INLINE = /(`[^`]+`)|(\*\*[^*]+\*\*)|(\*[^*\s][^*]*\*|_[^_\s][^_]*_)/g;
+const SAFE_LINK = /^(?:https?:|mailto:)/i;
 
-function inline(text) {
-  const pieces = [];
-  let at = 0;
-  for (const match of text.matchAll(INLINE)) {
-    pieces.push(text.slice(at, match.index));
-    const [whole, code, strong] = match;
-    if (code) pieces.push(html`<code>${whole.slice(1, -1)}</code>`);
-    else if (strong) pieces.push(html`<strong>${whole.slice(2, -2)}</strong>`);
-    else pieces.push(html`<em>${whole.slice(1, -1)}</em>`);
-    at = match.index + whole.length;
-  }
-  pieces.push(text.slice(at));
-  return pieces;
+/** Only addresses that open a page or a mail are links; anything else stays the text it is. */
+function link(token) {
+  const text = inline(token.tokens);
+  if (!SAFE_LINK.test(token.href)) return html`${text}`;
+  return html`<a class="link" href=${token.href} title=${token.title ?? nothing} rel="noopener noreferrer nofollow" target="_blank">${text}</a>`;
 }
 
-function listBlock(lines) {
-  const items = lines.map((line) => html`<li>${inline(line.replace(/^\s*(?:[-*]|\d+\.)\s+/, ''))}</li>`);
-  return /^\s*\d/.test(lines[0]) ? html`<ol>${items}</ol>` : html`<ul>${items}</ul>`;
+/** A picture would be fetched from a stranger's server, so its words and its address are shown instead. */
+const image = (token) => link({ ...token, tokens: [{ type: 'text', text: token.text || token.href }] });
+
+const INLINE = {
+  strong: (token) => html`<strong>${inline(token.tokens)}</strong>`,
+  em: (token) => html`<em>${inline(token.tokens)}</em>`,
+  del: (token) => html`<del>${inline(token.tokens)}</del>`,
+  codespan: (token) => html`<code>${token.text}</code>`,
+  br: () => html`<br>`,
+  checkbox: (token) => html`<span role="img" aria-label=${token.checked ? 'Done' : 'To do'}>${token.checked ? '☑' : '☐'}</span> `,
+  link,
+  image,
+};
+
+function inline(tokens = []) {
+  return tokens.map((token) => INLINE[token.type]?.(token) ?? (token.tokens ? inline(token.tokens) : token.text ?? token.raw));
 }
 
-function proseBlock(block) {
-  const lines = block.split('\n');
-  if (lines.every((line) => /^\s*(?:[-*]|\d+\.)\s+/.test(line))) return listBlock(lines);
-  const heading = /^#{1,6}\s+(.*)$/.exec(block);
-  if (heading) return html`<p><strong>${inline(heading[1])}</strong></p>`;
-  return html`<p>${lines.map((line, index) => html`${index ? html`<br>` : ''}${inline(line)}`)}</p>`;
+function list(token) {
+  const items = token.items.map((item) => html`<li>${blocks(item.tokens)}</li>`);
+  return token.ordered ? html`<ol start=${token.start || 1}>${items}</ol>` : html`<ul>${items}</ul>`;
+}
+
+function table(token) {
+  const cells = (row, cell) => row.map((each) => cell(inline(each.tokens)));
+  return html`<div class="table-scroll"><table class="table"><thead><tr>${cells(token.header, (text) => html`<th scope="col">${text}</th>`)}</tr></thead>
+    <tbody>${token.rows.map((row) => html`<tr>${cells(row, (text) => html`<td>${text}</td>`)}</tr>`)}</tbody></table></div>`;
+}
+
+const BLOCK = {
+  space: () => nothing,
+  def: () => nothing,
+  hr: () => html`<hr>`,
+  // The page has headings of its own; one of a note must not stand among them.
+  heading: (token) => html`<p><strong>${inline(token.tokens)}</strong></p>`,
+  paragraph: (token) => html`<p>${inline(token.tokens)}</p>`,
+  blockquote: (token) => html`<blockquote>${blocks(token.tokens)}</blockquote>`,
+  code: (token) => html`<pre class="code">${token.text}</pre>`,
+  list,
+  table,
+};
+
+function blocks(tokens = []) {
+  return tokens.map((token) => BLOCK[token.type]?.(token) ?? inline([token]));
 }
 
 /**
- * Notes as people write them: bold, italic, lists, code. Everything is put in as text, so no markup of a note is ever run.
+ * Notes in GitHub's Markdown. marked takes them apart; what it finds is put in as text, element by element, so that no
+ * markup of a note ever becomes markup of the page.
  * @param {string} source
  */
 export function markdown(source) {
-  return source.split(/```[^\n]*\n?/).map((part, index) => {
-    if (index % 2) return html`<pre class="code">${part.replace(/\n$/, '')}</pre>`;
-    return part.split(/\n\s*\n/).map((block) => block.trim()).filter(Boolean).map(proseBlock);
-  });
+  return blocks(new Lexer({ gfm: true, breaks: true }).lex(source));
 }

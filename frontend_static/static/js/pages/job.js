@@ -20,7 +20,7 @@ const TABS = [['overview', 'Overview'], ['metrics', 'Metrics'], ['event-log', 'E
 
 const jobId = pathPart();
 const state = { job: null, cursor: null, series: emptySeries(), recent: [], newEvents: 0, receivedAt: 0, jobAt: 0, error: null, tab: chosenTab(), chart: null, log: null, kept: [], keptOf: null, recovery: null };
-const parts = { pauseCard: null, markdown: null };
+const parts = { pauseCard: null, markdown: null, watched: null };
 let poller = null;
 
 function chosenTab() {
@@ -47,7 +47,23 @@ async function look(signal) {
 async function fetchParts(job) {
   const wasPaused = job.pause || job.history?.some((moment) => moment.what === 'paused');
   if (wasPaused) parts.pauseCard ??= (await later(import('../components/pause_card.js'))).pauseCard;
-  if (job.notes) parts.markdown ??= (await import('../components/markdown.js')).markdown;
+}
+
+/** Notes stand far down: they are read as Markdown once somebody comes near them, and are plain text until then. */
+function notes(job) {
+  return parts.markdown ? parts.markdown(job.notes ?? '') : html`<p class="plain">${job.notes}</p>`;
+}
+
+function watchNotes() {
+  const place = find('.prose');
+  if (!place || parts.markdown || parts.watched === place) return;
+  parts.watched = place;
+  new IntersectionObserver(async (entries, observer) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    observer.disconnect();
+    parts.markdown = (await import('../components/markdown.js')).markdown;
+    paint();
+  }, { rootMargin: '120px' }).observe(place);
 }
 
 function takeIn(reply, isFirst) {
@@ -122,7 +138,7 @@ function overview() {
   return html`<div class="stack"><div id="progress-slot"></div>${parts.pauseCard?.(job) ?? nothing}${kpis(job.latest_metrics, state.series)}
     <div class="cols"><div class="stack"><section class="card chart-card" id="chart-card" aria-labelledby="chart-title"></section>${recentEvents()}</div>
     <div class="side">${costCard(job, state.jobAt)}${metricsCard(job)}</div></div>
-    <div class="halves">${configurationCard(job)}${informationCard(job, job.notes ? parts.markdown(job.notes) : nothing, act('editMetadata'))}</div></div>`;
+    <div class="halves">${configurationCard(job)}${informationCard(job, notes(job), act('editMetadata'))}</div></div>`;
 }
 
 function paintProgress() {
@@ -209,6 +225,7 @@ function paint() {
   paintProgress();
   if (state.tab === 'overview') paintChart();
   else paintOther();
+  watchNotes();
   paintTitle();
 }
 

@@ -166,4 +166,6 @@ def test_only_the_present_attempt_is_heard_and_each_word_once(world: World, data
     finally:
         world.api.cancel(job_id)
     assert world.api.until_final(job_id)["status"] == "cancelled"
+    # The attempt's row is closed by the settlement that made the job final, a moment later.
+    world.until_execution_ended(f"{job_id}-r1")
     _assert_envelope(agent.post("hello", HELLO), 409)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -11,11 +9,10 @@ from chalice import Blueprint  # type: ignore[attr-defined]
 from pydantic import Field, StrictBool, StrictInt
 
 from chalicelib import bootstrap, views_again
-from chalicelib.domain.ids import new_id
 from chalicelib.domain.job import Job, JobStatus
 from chalicelib.routes.http import Body, Call, endpoint
 from chalicelib.routes.job_bodies import Id, Money, ResumeGpuBody, StartBody
-from chalicelib.routes.jobs import show, start
+from chalicelib.routes.jobs import id_of_new_job, show, start
 from chalicelib.settings import settings
 from chalicelib.use_cases.again import the_job
 from chalicelib.use_cases.clone_job import clone_job
@@ -113,11 +110,7 @@ def post_retry(call: Call) -> dict[str, Any]:
 def _once(verb: str, call: Call, make: Callable[[Job, str], Job]) -> Job:
     """A repeat with the same key after a reply that failed half-way finds its own job, and makes no second."""
     job_id = call.path["job_id"]
-    key = call.headers.get("idempotency-key")
-    asked = f"{call.person.id} {verb} {job_id} {key}"
-    draft_id = new_id(
-        "job", secrets.token_bytes(16) if key is None else hashlib.sha256(asked.encode()).digest()
-    )
+    draft_id = id_of_new_job(call, verb, job_id)
     return bootstrap.jobs().get(draft_id) or make(the_job(bootstrap.jobs(), job_id), draft_id)
 
 

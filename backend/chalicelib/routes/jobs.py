@@ -89,7 +89,7 @@ def post_estimate(call: Call) -> dict[str, Any]:
 )
 def post_job(call: Call) -> dict[str, Any]:
     body: CreateJobBody = call.body
-    job_id = _job_id(call)
+    job_id = id_of_new_job(call)
     job = bootstrap.jobs().get(job_id)
     if job is not None and job.status is not JobStatus.PENDING_CONFIGURATION:
         return show(job, call)
@@ -110,12 +110,15 @@ def post_job(call: Call) -> dict[str, Any]:
     return show(job if body.start is None else start(job.id, body.start, call), call)
 
 
-def _job_id(call: Call) -> str:
-    """By the key where one came: a repeat after a reply that failed half-way finds its own job, and makes no second."""
+def id_of_new_job(call: Call, *asked: str) -> str:
+    """By the key where one came: a repeat after a reply that failed half-way finds its own job, and makes no second.
+
+    asked: what else tells one request of a person from another with the same key.
+    """
     key = call.headers.get("idempotency-key")
     if key is None:
         return new_id("job", secrets.token_bytes(16))
-    return new_id("job", hashlib.sha256(f"{call.person.id} {key}".encode()).digest())
+    return new_id("job", hashlib.sha256(" ".join((call.person.id, *asked, key)).encode()).digest())
 
 
 @endpoint(bp, "GET", "/api/jobs/{job_id}", summary="Everything about one job")

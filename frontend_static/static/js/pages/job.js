@@ -163,6 +163,8 @@ async function openLog(host) {
   const bone = Object.assign(document.createElement('span'), { className: 'skeleton h-320' });
   host.replaceChildren(bone);
   const { EventLog } = await later(import('../components/event_log.js'));
+  // Another tab was chosen, or another paint was faster, while it was fetched.
+  if (state.tab !== 'event-log' || state.log) return;
   const place = Object.assign(document.createElement('div'), { className: 'event-log-host' });
   const log = new EventLog(place, state.job);
   state.log = log;

@@ -73,6 +73,8 @@ def run(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             assert process.poll() is None, (
                 "the process must stay: a container that exits is restarted and billed"
             )
+            # Killed before it noted its end, a process would rightly do the last stage again.
+            wait_until(lambda: list(work.rglob("outcome-1.json")), "the process noted its end", 20)
         before = len(plane.events)
         with trainer_process(plane, job, models_dir, work):
             wait_until(lambda: len(plane.hellos) == 2, "the second process says hello", 60)

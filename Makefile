@@ -1,7 +1,9 @@
 # LoRA Pipeline. A fresh machine needs python3.11 and make; everything else is installed into this folder.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo run stop site package bench screens clean
+.PHONY: help setup lint check test demo run stop site package bench screens clean
+# Both environments are installed at once, and types are checked while site and package are built.
+MAKEFLAGS += --jobs=2
 
 BASE_PYTHON ?= python3.11
 PYTHON := .venv/bin/python
@@ -11,6 +13,8 @@ SOURCES := backend trainer/trainer infrastructure frontend_static/build.py tests
 # One worker per core, at most four: each browser and stack test needs memory of its own. OMP_NUM_THREADS=1, which keeps
 # torch to one core per worker, would make nproc count one core.
 TEST_WORKERS ?= $(shell n=$$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 2); echo $$(( n < 4 ? n : 4 )))
+# In the order of tests/conftest.py, a file at a time.
+PYTEST := $(PYTHON) -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 BENCH_ARGS ?=
 
 export PYTHONPATH := $(CURDIR)/infrastructure/local:$(CURDIR)/backend:$(CURDIR)/trainer
@@ -35,17 +39,16 @@ TRAINER_REQUIREMENTS := trainer/requirements.txt trainer/requirements-serverless
 	.venv-stack/bin/python $(PIP_INSTALL) -r infrastructure/local/requirements.txt
 	touch $@
 
-check: .venv/.installed ## lint, format, types and the quick tests, in under 90 seconds
+lint: .venv/.installed ## lint, format, types
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy $(wildcard $(SOURCES))
-	$(PYTHON) -m pytest -q -n $(TEST_WORKERS) --dist loadfile -m "not stack and not browser and not slow"
 
-test: setup site package ## every test: units, trainer, one-machine stack, browser
-	$(PYTHON) -m ruff check .
-	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy $(wildcard $(SOURCES))
-	$(PYTHON) -m pytest -q -n $(TEST_WORKERS) --dist loadfile
+check: lint ## lint and the quick tests, in under 90 seconds
+	$(PYTEST) -m "not stack and not browser and not slow"
+
+test: setup site package lint ## every test: units, trainer, one-machine stack, browser
+	$(PYTEST)
 
 demo: setup site package ## a whole job on this machine: upload, train, download, compare
 	$(PYTHON) -m stack.demo

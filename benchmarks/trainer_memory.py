@@ -137,13 +137,13 @@ def run(setting: Setting) -> dict[str, Any]:
 def main() -> int:
     """0 when every measured peak lies within the goal, 1 when not."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two small configurations instead of eight")
+    parser.add_argument("--quick", action="store_true", help="one small configuration instead of eight")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.worker:
         print(json.dumps(worker(Setting(**json.loads(asked.worker)))))
         return 0
-    rows = [run(setting) for setting in (SETTINGS[:2] if asked.quick else SETTINGS)]
+    rows = [run(setting) for setting in (SETTINGS[:1] if asked.quick else SETTINGS)]
     shares = [row["share"] for row in rows]
     figures = {
         "highest_share_of_predicted": max(shares),

@@ -32,6 +32,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(part in item.path.as_posix() for part in SLOW):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """What takes long comes early, so that no worker is left alone with it; the stacks late, since they stay up until
+    the end; and the smallest last, to fill both workers."""
+    if item.get_closest_marker("stack"):
+        return 2
+    if item.get_closest_marker("slow"):
+        return 0
+    return 3 if "tests/backend/" in item.path.as_posix() else 1
 
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

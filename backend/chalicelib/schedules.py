@@ -83,12 +83,12 @@ def _expire_pauses(now: datetime) -> None:
 
 
 def _try_the_door(now: datetime) -> None:
-    """Our own request through the front door: if it stops arriving, silent pods may be talking to a shut door."""
+    """Our own request where pods report to: if it stops arriving, silent pods may be talking to a shut door."""
     # Here, not above: it is half of the cold start of every function that imports this module.
     import httpx
 
     try:
-        reply = httpx.get(f"{settings().public_url}/api/health", timeout=10)
+        reply = httpx.get(f"{settings().report_url}/api/health", timeout=10)
     except httpx.HTTPError:
         return
     if reply.status_code == 200:

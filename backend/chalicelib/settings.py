@@ -45,6 +45,7 @@ class Settings:
     bucket: str
     state_machine_arn: str
     public_url: str
+    report_url: str
     runpod_api_base_url: str
     runpod_key_parameter: str
     webhook_secret_parameter: str
@@ -69,6 +70,8 @@ def from_environment(env: Mapping[str, str]) -> Settings:
         bucket=env["BUCKET"],
         state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
         public_url=env["PUBLIC_URL"].rstrip("/"),
+        # The functions that need it are told where the API itself is; the site forwards what pods send as well.
+        report_url=(env.get("REPORT_URL") or env["PUBLIC_URL"]).rstrip("/"),
         runpod_api_base_url=env["RUNPOD_API_BASE_URL"],
         runpod_key_parameter=env["RUNPOD_KEY_PARAMETER"],
         webhook_secret_parameter=env["WEBHOOK_SECRET_PARAMETER"],

@@ -109,6 +109,23 @@ def test_traces_are_counted_as_the_template_samples_them(line: dict[str, Any], t
     assert of_invocation(_invocation(**line))["traces"] == traces
 
 
+@pytest.mark.parametrize(
+    ("route", "requests"),
+    [
+        ("POST /webhooks/pods/{job_id}/events", 0),
+        ("GET /api/health", 0),
+        ("GET /api/jobs/{job_id}", 1),
+        (None, 0),
+    ],
+)
+def test_what_pods_send_and_the_sweeper_asks_does_not_go_through_the_site(
+    route: str | None, requests: float
+) -> None:
+    units = of_invocation(_invocation(route=route))
+    assert units["cloudfront_requests"] == requests
+    assert units["api_requests"] == float(route is not None)
+
+
 def test_a_line_through_two_runs_tells_what_is_fixed_and_what_each_batch_adds() -> None:
     fixed, each = line_through({"a": 10.0, "b": 3.0}, {"a": 30.0, "b": 3.0}, 20, 60)
     assert (fixed, each) == ({"a": 0.0, "b": 3.0}, {"a": 0.5, "b": 0.0})

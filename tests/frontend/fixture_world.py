@@ -9,9 +9,12 @@ import copy
 import json
 import math
 import threading
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from chalicelib.domain.presets import PRESETS, UNLOCK_SENTENCE
 
 from tests.frontend import fixture_log
 
@@ -266,10 +269,9 @@ def _catalog() -> Json:
     """The example catalogue, widened so that every choice on the new-job page has a second option."""
     catalog: Json = example("catalog")
     presets, gpus = catalog["presets"], catalog["gpus"]
-    if len(presets) < 3:
-        presets.insert(0, _preset(presets[0], "conservative", "Conservative", 8, 0.0001, 2, "low"))
-        presets.append(_preset(presets[1], "aggressive", "Aggressive", 32, 0.0003, 4, "high"))
-        presets[-1]["unlock"] = "Unlock after 3 successful training runs"
+    presets.insert(0, _preset(presets[0], "conservative", 8, 0.0001, 2))
+    presets.append(_preset(presets[1], "aggressive", 32, 0.0003, 4))
+    presets[-1]["unlock"] = UNLOCK_SENTENCE
     if len(gpus) < 2:
         offline = copy.deepcopy(gpus[0])
         offline.update(
@@ -289,9 +291,10 @@ def _catalog() -> Json:
     return catalog
 
 
-def _preset(base: Json, preset_id: str, name: str, rank: int, rate: float, epochs: int, risk: str) -> Json:
+def _preset(base: Json, preset_id: str, rank: int, rate: float, epochs: int) -> Json:
+    known = next(each for each in PRESETS if each.id == preset_id)
     preset = copy.deepcopy(base)
-    preset.update(id=preset_id, name=name)
+    words = {key: getattr(known, key) for key in ("id", "name", "description", "recommended_use")}
+    preset.update(words, risk=asdict(known.risk))
     preset["hyperparameters"].update(rank=rank, learning_rate=rate, epochs=epochs, alpha=rank * 2)
-    preset["risk"] = {"level": risk, "label": risk.capitalize(), "tooltip": f"{name} configuration"}
     return preset

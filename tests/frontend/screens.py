@@ -88,6 +88,8 @@ def _open(browser: Browser, scheme: Any, width: int, now: datetime) -> Page:
 
 def _shoot(page: Page, encoder: Page, target: Path, whole: bool) -> None:
     """A page in the browser as a WebP file: it is a fifth of the PNG. whole: down to its end."""
+    # What a tab reads before it shows itself leaves no skeleton to wait for.
+    page.wait_for_load_state("networkidle")
     page.evaluate("document.fonts.ready")
     height = min(MOST_PX, int(page.evaluate("document.documentElement.scrollHeight"))) if whole else 0
     size = page.viewport_size

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = {
     "setup": "",
+    "lint": "-m mypy",
     "check": "not stack and not browser and not slow",
     "test": "-m pytest",
     "demo": "-m stack.demo",

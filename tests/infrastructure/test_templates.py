@@ -255,3 +255,15 @@ def test_the_site_sends_api_calls_to_the_api_and_never_caches_them() -> None:
     assert origins["api"]["OriginPath"] == "/" + CONFIG["api_gateway_stage"]
     # One error page for all origins would swallow the API's own errors.
     assert "CustomErrorResponses" not in site
+
+
+@pytest.mark.parametrize("function", ["ProvisionPod", "SweepPods"])
+def test_who_rents_pods_and_who_tries_their_door_know_the_address_of_the_api_itself(
+    function: str, template: dict[str, Any]
+) -> None:
+    given = template["Resources"][function]["Properties"]["Environment"]["Variables"]["REPORT_URL"]
+    condition, other, own = given["Fn::If"]
+    assert template["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ReportUrl"}, ""]}]}
+    assert template["Parameters"]["ReportUrl"]["Default"] == ""
+    assert other == {"Ref": "ReportUrl"}
+    assert own == template["Outputs"]["ApiUrl"]["Value"]

@@ -82,6 +82,9 @@ def main() -> int:
     except BadConfigurationError as error:
         idle_without_job(error, environment, report_bad_job)
         return 0
+    if not job.quantizes:
+        # peft imports it wherever it is installed, a third of the CPU time of a start.
+        sys.modules["bitsandbytes"] = None  # type: ignore[assignment]
     if (processes := launch.wanted(job, environment)) > 1:
         return launch.supervise(job, environment, processes, config.system_environment())
     machine = inspect_machine(environment.seat)

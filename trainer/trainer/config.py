@@ -114,6 +114,11 @@ class Job:
             return self.optimizer
         return "adamw_8bit" if gpu and self.quantization == "nf4" else "adamw"
 
+    @property
+    def quantizes(self) -> bool:
+        """Whether weights or optimizer are bitsandbytes'."""
+        return self.quantization != "none" or self.optimizer == "adamw_8bit"
+
 
 @dataclass(frozen=True)
 class Environment:

@@ -155,19 +155,22 @@ class S3Files:
                 for item in page.get("Contents", [])
             ]
 
+    def delete(self, keys: Sequence[str]) -> None:
+        for start in range(0, len(keys), DELETE_BATCH):
+            batch = keys[start : start + DELETE_BATCH]
+            with _translated(batch[0]):
+                reply = self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+                )
+            if refused := reply.get("Errors"):
+                raise StorageUnavailable(f"{len(refused)} files, {batch[0]} among them, could not be deleted.")
+
     def delete_prefix(self, prefix: str) -> int:
         """How many objects went. ValueError for an empty prefix: that would be the whole bucket."""
         if not prefix.strip("/"):
             raise ValueError("A prefix is needed; an empty one would delete everything.")
         keys = [str(item["key"]) for item in self.list(prefix)]
-        for start in range(0, len(keys), DELETE_BATCH):
-            batch = keys[start : start + DELETE_BATCH]
-            with _translated(prefix):
-                reply = self._client.delete_objects(
-                    Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
-                )
-            if refused := reply.get("Errors"):
-                raise StorageUnavailable(f"{len(refused)} files under {prefix} could not be deleted.")
+        self.delete(keys)
         return len(keys)
 
     def _open(self, key: str, position: int, etag: str | None) -> tuple[Any, str | None]:

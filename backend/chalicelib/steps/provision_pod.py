@@ -46,7 +46,7 @@ def landlord(job_id: str) -> Landlord:
         raise KeyError("the base model left the catalogue")
     return Landlord(
         deployment=chosen.deployment,
-        public_url=chosen.public_url,
+        report_url=chosen.report_url,
         image=chosen.trainer_image,
         master_secret=bootstrap.secret(chosen.webhook_secret_parameter),
         network_volume_id=chosen.network_volume_id,

@@ -53,7 +53,7 @@ class Landlord:
     """Everything about renting that does not change during a run."""
 
     deployment: str
-    public_url: str
+    report_url: str
     image: str
     master_secret: str
     network_volume_id: str | None
@@ -231,7 +231,7 @@ def _pod_request(
         job,
         attempt,
         landlord.base_model,
-        api_url=landlord.public_url,
+        api_url=landlord.report_url,
         spent_usd=_spent_before(job, attempt, desk),
         hourly_rate_usd=listed_usd(candidate, attempt.gpu_count, landlord.offers),
         timings=landlord.timings,

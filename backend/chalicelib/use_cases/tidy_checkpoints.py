@@ -11,11 +11,18 @@ from chalicelib.ports import Files
 _CHECKPOINT = re.compile(r"^jobs/[^/]+/attempts/(?P<attempt>[0-9]+)/(?P<path>checkpoints/[^/]+)/")
 
 
-def drop_replaced(before: Job, after: Job, files: Files) -> int:
-    """Of what `before` kept, removes what `after` no longer does. Number of files."""
+def drop_replaced(before: Job, after: Job, files: Files) -> None:
+    """Of what `before` kept, removes what `after` no longer does. By their names, for a list of what is
+    stored would cost as much as storing a file."""
     kept = {(each.attempt, each.path) for each in after.kept_checkpoints}
-    gone = [each for each in before.kept_checkpoints if (each.attempt, each.path) not in kept]
-    return sum(files.delete_prefix(checkpoint_prefix(after.id, each.attempt, each.path)) for each in gone)
+    gone = [
+        checkpoint_prefix(after.id, each.attempt, each.path) + file.name
+        for each in before.kept_checkpoints
+        if (each.attempt, each.path) not in kept
+        for file in each.files
+    ]
+    if gone:
+        files.delete(gone)
 
 
 def tidy_checkpoints(job: Job, files: Files) -> int:

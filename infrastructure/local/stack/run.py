@@ -67,6 +67,8 @@ def parameters(settings: LastingSettings) -> dict[str, str]:
     given = {
         "DeploymentName": DEPLOYMENT_NAME,
         "PublicUrl": settings.site_url,
+        # The stand-in's API has no host name that resolves.
+        "ReportUrl": settings.site_url,
         "RunpodApiBaseUrl": settings.runpod_url,
         "OwnerEmail": settings.owner_email,
         "MailFrom": mail_sender(),

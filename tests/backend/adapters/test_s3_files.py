@@ -143,6 +143,15 @@ def test_listing_and_deleting_stay_inside_the_prefix(files: Any) -> None:
     assert [item["key"] for item in files.list("")] == ["ab/1"]
 
 
+def test_deleting_by_name_takes_those_files_alone_and_forgives_absent_ones(files: Any) -> None:
+    for key in ("a/1", "a/2", "a/3"):
+        files.write(key, b"x", "text/plain")
+    files.delete(["a/1", "a/3", "a/never"])
+    files.delete(["a/1"])
+    files.delete([])
+    assert [item["key"] for item in files.list("")] == ["a/2"]
+
+
 @pytest.mark.parametrize("prefix", ["", "/"])
 def test_deleting_everything_is_refused(files: Any, prefix: str) -> None:
     with pytest.raises(ValueError, match="prefix"):

@@ -93,6 +93,10 @@ class FakeFiles:
             if key.startswith(prefix)
         ]
 
+    def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.objects.pop(key, None)
+
     def delete_prefix(self, prefix: str) -> int:
         if not prefix.strip("/"):
             raise ValueError("A prefix is needed.")

@@ -125,6 +125,7 @@ PORTS: tuple[Effect, ...] = (
     Effect("files", "head", _READ, _storage),
     Effect("files", "read_chunks", _READ, _storage),
     Effect("files", "list", _READ, _storage),
+    Effect("files", "delete", (Kind.BEFORE, Kind.AFTER, Kind.KILLED, Kind.TWICE, *_LATER), _storage),
     Effect("files", "delete_prefix", (Kind.BEFORE, Kind.AFTER, Kind.KILLED, Kind.TWICE, *_LATER), _storage),
     Effect("documents", "put", _WRITE, _store),
     Effect("cloud", "logs", _READ, _provider),

@@ -182,7 +182,23 @@ def _history(world: World, request: Request, body: Json) -> Any:
     if request.query_params.get("cursor"):
         older = {**page["events"][-1], "job_name": "An older job", "at": "2026-11-20T10:00:00Z"}
         return {**page, "events": [older], "cursor": None}
-    return page
+    return {**page, "days": [*_days_before(page["days"][0]), *page["days"]]}
+
+
+def _days_before(day: Json) -> list[Json]:
+    """A fortnight in which the line grew and was worked off."""
+    minutes = (12, 25, 18, 41, 64, 83, 70, 96, 55, 38, 44, 21, 9, 15)
+    return [
+        {
+            **day,
+            "day": f"2026-11-{number:02}",
+            "added": 6,
+            "started": 6,
+            "average_wait_seconds": 60 * wait,
+            "longest_wait_seconds": 150 * wait,
+        }
+        for number, wait in enumerate(minutes, 7)
+    ]
 
 
 def _reconfigure(world: World, request: Request, body: Json) -> Any:

@@ -81,7 +81,7 @@ def test_managers_read_what_happened_and_members_do_not(site: Site, open_page: O
     expect(events.nth(1)).to_contain_text("Promoted")
     expect(events.nth(1)).to_contain_text("#2 → #1 · Client deadline · by Dana")
     expect(events.first).to_contain_text("waited 2m 0s")
-    page.get_by_text("Day by day (2 started)").click()
+    page.get_by_text("Day by day (86 started)").click()
     expect(page.get_by_role("row", name="2026-11-22 6 2 0 1 0 0s 0s")).to_be_visible()
     page.get_by_role("button", name="Show older").click()
     expect(events.last).to_contain_text("An older job")

@@ -163,7 +163,9 @@ class S3Files:
                     Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
                 )
             if refused := reply.get("Errors"):
-                raise StorageUnavailable(f"{len(refused)} files, {batch[0]} among them, could not be deleted.")
+                raise StorageUnavailable(
+                    f"{len(refused)} files, {batch[0]} among them, could not be deleted."
+                )
 
     def delete_prefix(self, prefix: str) -> int:
         """How many objects went. ValueError for an empty prefix: that would be the whole bucket."""

@@ -90,8 +90,8 @@ function preview() {
     loadPreview();
   };
   return html`<section class="card" aria-labelledby="preview-title"><header><h2 id="preview-title">Preview</h2><span class="small muted">What the model learns to say is <span class="success">green</span></span>
-    <button type="button" class="btn sm icon-only" aria-label="Previous conversations" ?disabled=${pagination.offset === 0} @click=${() => go(Math.max(0, pagination.offset - PREVIEW_SIZE))}>${icon('chevron-left', 'sm')}</button>
-    <button type="button" class="btn sm icon-only" aria-label="Next conversations" ?disabled=${pagination.offset + PREVIEW_SIZE >= pagination.total} @click=${() => go(pagination.offset + PREVIEW_SIZE)}>${icon('chevron-right', 'sm')}</button></header>
+    <span class="row nowrap"><button type="button" class="btn sm icon-only" aria-label="Previous conversations" ?disabled=${pagination.offset === 0} @click=${() => go(Math.max(0, pagination.offset - PREVIEW_SIZE))}>${icon('chevron-left', 'sm')}</button>
+    <button type="button" class="btn sm icon-only" aria-label="Next conversations" ?disabled=${pagination.offset + PREVIEW_SIZE >= pagination.total} @click=${() => go(pagination.offset + PREVIEW_SIZE)}>${icon('chevron-right', 'sm')}</button></span></header>
     ${conversations.map((conversation) => html`<div class="talk"><span class="small muted num">Line ${count(conversation.line)}</span>${conversation.messages.map((message) => html`<div class="turn ${message.trained ? 'trained' : ''}"><span>${message.role}</span><p>${message.content}</p></div>`)}</div>`)}</section>`;
 }
 

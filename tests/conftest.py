@@ -35,9 +35,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
 
 
+# A few tests of minutes, with a stack of their own.
+FIRST = ("test_dashboard.py", "test_scenarios.py")
+
+
 def _turn(item: pytest.Item) -> int:
-    """What takes long comes early, so that no worker is left alone with it; the stacks late, since they stay up until
-    the end; and the smallest last, to fill both workers."""
+    """What takes long comes early, so that no worker is left alone with it; the stack of a session late, since it stays
+    up until the end; and the smallest last, to fill both workers."""
+    if item.path.name in FIRST:
+        return -1
     if item.get_closest_marker("stack"):
         return 2
     if item.get_closest_marker("slow"):

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 from chalicelib.domain.cost import LEAKED, TRAINING_COMPUTE, CostRecord
+from chalicelib.domain.errors import ServiceUnavailable
 from chalicelib.domain.gpu import PodRequest, Tier
 from chalicelib.domain.job import JobStatus
 
@@ -100,14 +101,17 @@ def test_the_pod_of_a_closed_attempt_leaks_only_what_came_after_its_end() -> Non
     assert _close(first.cost_usd(world.clock.now) + leaks[0].amount_usd, bill.total_usd)
 
 
-def test_a_job_s_own_pod_is_never_a_leak_and_its_cost_is_posted_each_minute() -> None:
+def test_a_job_s_own_pod_is_never_a_leak_and_its_cost_is_posted_at_once_and_each_five_minutes() -> None:
     world = World()
     job_id = world.running()
-    world.pass_minutes(3)
-    assert _lines(world, LEAKED) == []
-    (line,) = _lines(world, TRAINING_COMPUTE)
-    assert (line.job_id, line.provisional) == (job_id, True)
-    assert _close(line.amount_usd, world.cloud.whole_bill_usd())
+    for minutes in (1, 5):
+        world.pass_minutes(minutes)
+        assert _lines(world, LEAKED) == []
+        (line,) = _lines(world, TRAINING_COMPUTE)
+        assert (line.job_id, line.provisional) == (job_id, True)
+        assert _close(line.amount_usd, world.cloud.whole_bill_usd())
+    world.pass_minutes(4)
+    assert _lines(world, TRAINING_COMPUTE) == [line]
 
 
 def test_a_pod_whose_create_reply_was_lost_costs_its_own_attempt() -> None:
@@ -122,6 +126,38 @@ def test_a_pod_whose_create_reply_was_lost_costs_its_own_attempt() -> None:
     total = sum((line.amount_usd for line in world.costs.rows.values()), Decimal(0))
     assert len(world.costs.rows) == 2
     assert _close(total, world.cloud.whole_bill_usd(line.pod_id for line in world.costs.rows.values()))
+
+
+@pytest.mark.parametrize("by_sweeper", [True, False])
+def test_books_that_were_away_when_a_leak_was_ended_ask_for_its_bill_later(by_sweeper: bool) -> None:
+    world = World()
+    job_id = world.running()
+    trainer = Trainer(world, job_id).through("model_loading")
+    stranger = _strange_pod(world, f"test-{job_id}-a0-00000000")
+    world.clock.advance(30)
+    put = world.costs.put
+    world.costs.put = _unavailable  # type: ignore[method-assign]
+    if by_sweeper:
+        world.sweep()
+    else:
+        trainer.error("trainer_crashed")
+        world.machine.work()
+    assert stranger not in world.cloud.billed_pods
+    world.costs.put = put  # type: ignore[method-assign]
+    world.pass_minutes(2)
+    (line,) = _lines(world, LEAKED)
+    assert (line.pod_id, line.amount_usd, line.provisional) == (stranger, Decimal(0), True)
+    world.clock.advance(DAY_SECONDS + 1)
+    world.settle_bills()
+    (line,) = _lines(world, LEAKED)
+    bill = world.cloud.billing(stranger)
+    assert bill is not None
+    assert (line.amount_usd, line.provisional) == (bill.total_usd, False)
+    assert _close(line.amount_usd, _usd(30))
+
+
+def _unavailable(record: CostRecord) -> None:
+    raise ServiceUnavailable("The database did not answer.")
 
 
 @pytest.mark.parametrize("first", range(0, 60, 15))

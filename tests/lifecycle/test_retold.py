@@ -10,6 +10,7 @@ from chalicelib.domain.errors import (
     ServiceUnavailable,
     WrongStatus,
 )
+from chalicelib.domain.notification import Notification
 
 from tests.lifecycle.trainer import Trainer
 from tests.lifecycle.world import World
@@ -75,3 +76,23 @@ def test_a_settlement_that_died_after_its_last_word_is_finished_by_the_sweeper()
     assert world.told().count("job_completed") == 1
     (line,) = world.costs.of_job(job_id)
     assert line.amount_usd == world.job(job_id).cost_usd
+
+
+def test_an_end_that_could_not_be_told_for_long_is_told_by_the_sweeper() -> None:
+    world = World()
+    job_id = world.running()
+    trainer = Trainer(world, job_id).through("training").artifacts()
+    add = world.notifications.add
+    world.notifications.add = _untold  # type: ignore[method-assign]
+    trainer.stage("finalization")
+    world.machine.advance(600)
+    assert world.job(job_id).is_final
+    assert "job_completed" not in world.told()
+    world.notifications.add = add  # type: ignore[method-assign]
+    world.pass_minutes(2)
+    assert world.told().count("job_completed") == 1
+    assert world.row(job_id).fence == ""
+
+
+def _untold(notification: Notification) -> bool:
+    raise ServiceUnavailable("The database did not answer.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.attempt import Attempt
@@ -11,16 +12,28 @@ from chalicelib.domain.cost import TRAINING_COMPUTE, CostRecord, attempt_key, mo
 from chalicelib.domain.job import Job
 from chalicelib.ports import CostStore
 
+_LAG = timedelta(minutes=5)
+
 
 def post_costs(job: Job, attempts: Sequence[Attempt], *, costs: CostStore, now: datetime) -> None:
-    """Writes what differs from the books. Posted each minute, not with each event."""
+    """Writes what differs from the books. Asked each minute; of a pod that goes on a line a few minutes old will do, for
+    what the books do not show yet is still reserved (`domain/budget.py`)."""
     known = {line.key: line for line in costs.of_job(job.id)}
     for attempt in attempts:
         if attempt.pod_id is None:
             continue
         line = cost_record(job, attempt, now)
-        if known.get(line.key) != line:
+        before = known.get(line.key)
+        if before != line and not (attempt.ended_at is None and _is_fresh(before, line)):
             costs.put(line)
+
+
+def _is_fresh(before: CostRecord | None, line: CostRecord) -> bool:
+    """Nothing but a little time and money has been added since."""
+    if before is None or not timedelta(0) <= line.at - before.at < _LAG:
+        return False
+    seconds = line.duration_seconds
+    return replace(before, amount_usd=line.amount_usd, duration_seconds=seconds, at=line.at) == line
 
 
 def cost_record(job: Job, attempt: Attempt, now: datetime) -> CostRecord:

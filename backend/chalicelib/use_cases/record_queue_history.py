@@ -1,11 +1,13 @@
 """Brings the queue's history up to date: what changed jobs say becomes events, and events add up to days.
 
-Reads only jobs changed since the last time. Two at once write the same events and the same days, and what one loses by
-writing second is read again by the next: the newest two days are added up anew each time.
+Reads only jobs changed since the last time, and writes only events that the record does not say were written. Two at
+once write the same events and the same days, and what one loses by writing second is written again by the next: the
+record that it left does not know it, and the newest two days are added up anew with each event.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
@@ -29,24 +31,35 @@ _KNOWN_LATE = timedelta(minutes=45)
 def record_queue_history(
     *, jobs: JobStore, events: QueueEventStore, documents: SettingsStore, now: datetime
 ) -> int:
-    """How many events were written. Calling it again writes the newest ones again, which changes nothing."""
+    """How many events were written."""
     stored = documents.get(DOCUMENT) or {}
     cursor = datetime.fromisoformat(stored["cursor"]) if stored.get("cursor") else None
     since = None if cursor is None else cursor - _OVERLAP
     changed, newest = changed_jobs(jobs, since)
-    fresh = [
-        event
+    recent = {
+        _digest(event): event
         for job in changed
         for event in events_of(job)
         if since is None or event.at >= since - _KNOWN_LATE
-    ]
+    }
+    written = set(stored.get("written", ()))
+    fresh = [event for digest, event in recent.items() if digest not in written]
     for event in fresh:
         events.add(event)
     today = now.astimezone(UTC).date()
-    if not fresh and stored.get("today") == today.isoformat():
+    is_over = bool(changed) and newest is not None and now - newest >= _SETTLED
+    if not fresh and not is_over and stored.get("today") == today.isoformat():
         return 0
-    documents.put(DOCUMENT, _document(stored, fresh, events, _next_cursor(newest or cursor, now), today))
+    document = _document(stored, fresh, events, today)
+    reached = _next_cursor(newest or cursor, now)
+    document["cursor"] = None if reached is None else reached.isoformat()
+    documents.put(DOCUMENT, document | {"written": sorted(recent)})
     return len(fresh)
+
+
+def _digest(event: QueueEvent) -> str:
+    """Of all it says: one that is told otherwise later is written again."""
+    return hashlib.sha256(repr(event).encode()).hexdigest()[:12]
 
 
 def _next_cursor(newest: datetime | None, now: datetime) -> datetime | None:
@@ -68,11 +81,7 @@ def longest_wait_seconds(document: Mapping[str, Any] | None) -> float | None:
 
 
 def _document(
-    stored: Mapping[str, Any],
-    fresh: list[QueueEvent],
-    events: QueueEventStore,
-    cursor: datetime | None,
-    today: date,
+    stored: Mapping[str, Any], fresh: list[QueueEvent], events: QueueEventStore, today: date
 ) -> dict[str, Any]:
     days = known_days(stored)
     for day in {event.day for event in fresh} | {today, today - timedelta(days=1)}:
@@ -81,7 +90,6 @@ def _document(
     before = longest_wait_seconds(stored)
     kept = {day: days[day] for day in sorted(days)[-DAYS_KEPT:]}
     return {
-        "cursor": None if cursor is None else cursor.isoformat(),
         "today": today.isoformat(),
         "longest_wait_seconds": max([*longest, *([] if before is None else [before])], default=None),
         "days": {day.isoformat(): asdict(row) for day, row in kept.items()},

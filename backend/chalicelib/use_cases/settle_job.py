@@ -90,7 +90,6 @@ def settle_job(
     job = _correct_cost(job, books, now)
     if job.is_at_rest:
         release_budget(job, budgets=books.budgets, now=now)
-    _close_row(job, books)
     _tidy(job, books)
     if decided and job.status is not before_status:
         _log(job, before_status, books, now)
@@ -98,6 +97,8 @@ def settle_job(
     # and telling twice tells once.
     for kind in _NEWS.get(job.status, ()):
         books.tell(kind, job)
+    # Last: a row that is still open is how the sweeper knows that something of this is missing.
+    _close_row(job, books)
     failed = job.status is JobStatus.FAILED
     error = (
         job.ending.error

@@ -28,7 +28,7 @@ from chalicelib.ports import (
     Workflow,
 )
 from chalicelib.use_cases.again import change_job, change_progress
-from chalicelib.use_cases.book_leak import book_leak
+from chalicelib.use_cases.book_leak import book_gone, book_leak
 from chalicelib.use_cases.check_spending import Warn, check_spending
 from chalicelib.use_cases.evaluate_wait import evaluate_wait
 from chalicelib.use_cases.post_costs import post_costs
@@ -174,6 +174,14 @@ def _work_termination(termination: Termination, pods: Sequence[Pod], broom: Broo
             broom.cloud.delete(pod_id)
         return True
     _close_attempt(termination, broom)
+    book_gone(
+        termination.pod_name,
+        termination.pod_id,
+        jobs=broom.jobs,
+        attempts=broom.attempts,
+        costs=broom.costs,
+        now=broom.now,
+    )
     broom.terminations.close(termination)
     return False
 

@@ -60,16 +60,17 @@ def terminate_pod(
         # The lost pod's attempt is closed; an open one is its successor's, and this call comes too late.
         return {"gone": True, "ended_well": False}
 
-    def account(pod: Pod) -> None:
-        """Before it is gone: a pod whose create reply was lost belongs to its attempt, any other one is a leak."""
-        nonlocal open_attempts
-        open_attempts = [_moved_in(each, pod, attempts) for each in open_attempts]
-        book_leak(pod, jobs=jobs, attempts=attempts, costs=costs, now=now)
-
-    # Books that cannot be written now keep no pod alive; the bill itself comes later.
     for pod in listed or ():
-        with suppress(AppError):
-            account(pod)
+        open_attempts = _account(
+            pod,
+            job_id,
+            open_attempts,
+            jobs=jobs,
+            attempts=attempts,
+            terminations=terminations,
+            costs=costs,
+            now=now,
+        )
     try:
         left = {pod.name: pod.id for pod in _delete_all(prefix, listed, open_attempts, cloud)}
         _close_attempts(open_attempts, left, attempts, now)
@@ -87,6 +88,28 @@ def terminate_pod(
         for name, pod_id in left.items():
             terminations.add(Termination(name, pod_id, job_id, now, "not gone in time"))
     return {"gone": not left, "ended_well": job.ending is not None and job.ending.error == ""}
+
+
+def _account(
+    pod: Pod,
+    job_id: str,
+    open_attempts: list[Attempt],
+    *,
+    jobs: JobStore,
+    attempts: AttemptStore,
+    terminations: TerminationStore,
+    costs: CostStore,
+    now: datetime,
+) -> list[Attempt]:
+    """Before it is gone: a pod whose create reply was lost belongs to its attempt, any other one is a leak. Books that
+    cannot be written now keep no pod alive; the sweeper sees to them once it is gone."""
+    try:
+        open_attempts = [_moved_in(each, pod, attempts) for each in open_attempts]
+        book_leak(pod, jobs=jobs, attempts=attempts, costs=costs, now=now)
+    except AppError:
+        with suppress(AppError):
+            terminations.add(Termination(pod.name, pod.id, job_id, now, "not in the books"))
+    return open_attempts
 
 
 def _said(cause: str) -> str:

@@ -202,7 +202,7 @@ def test_recording_twice_records_once_and_an_idle_minute_writes_nothing() -> Non
     jobs.save(later, expected=None)
     _record(jobs, events, documents, START + timedelta(hours=1))
     before = documents.get(DOCUMENT), dict(events.rows)
-    assert _record(jobs, events, documents, START + timedelta(hours=1, minutes=3)) == 1
+    assert _record(jobs, events, documents, START + timedelta(hours=1, minutes=3)) == 0
     assert (documents.get(DOCUMENT), events.rows) == before
 
 
@@ -218,6 +218,27 @@ def test_a_record_overwritten_by_an_older_one_is_made_good_by_the_next() -> None
     documents.put(DOCUMENT, older)
     _record(jobs, events, documents, START + 2 * MINUTE)
     assert documents.get(DOCUMENT) == right
+
+
+def test_an_event_is_written_once_while_its_job_goes_on_changing() -> None:
+    jobs, events, documents = FakeJobs(), FakeQueueEvents(), FakeSettings()
+    job = jobs.save(running(1, claimed_at=START), expected=None)
+    written = 0
+    for minute in range(60):
+        now = START + minute * MINUTE
+        if minute % 5 == 0:
+            job = jobs.save(replace(job, changed_at=now), expected=job)
+        written += _record(jobs, events, documents, now)
+    assert written == len(events.rows) == 2
+
+
+def test_an_event_that_is_told_otherwise_later_is_written_again() -> None:
+    jobs, events, documents = FakeJobs(), FakeQueueEvents(), FakeSettings()
+    job = jobs.save(queued(1), expected=None)
+    _record(jobs, events, documents, START)
+    jobs.save(replace(job, name="Another name", changed_at=START + MINUTE), expected=job)
+    assert _record(jobs, events, documents, START + MINUTE) == 1
+    assert [event.job_name for event in events.rows.values()] == ["Another name"]
 
 
 def test_a_burst_is_not_read_again_once_it_is_over() -> None:

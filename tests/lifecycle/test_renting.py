@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from chalicelib.domain.errors import (
     ProviderAccessDenied,
     ProviderRefusedRequest,
     ProviderThrottled,
+    StaleAttempt,
 )
 from chalicelib.domain.gpu import Pod, PodName, PodRequest, PodStatus, Tier
 from chalicelib.domain.job import JobStatus
@@ -128,6 +130,24 @@ def test_a_lost_pod_that_shows_up_later_is_removed_and_never_two_are_kept() -> N
     world.pass_minutes(3)
 
     assert [pod.id for pod in world.pods(job_id)] == [kept]
+
+
+def test_a_lost_pod_that_calls_home_before_the_next_is_asked_for_is_told_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dies_before_the_second() -> Iterator[int]:
+        yield 1
+        raise LambdaDied("killed")
+
+    world = World()
+    world.cloud.lose_create_replies = 1
+    world.cloud.hide_new_pods_for_lists = 5
+    monkeypatch.setattr(world, "_fences", dies_before_the_second())
+    job_id = world.running()
+    assert [attempt.end for attempt in world.attempts.of_job(job_id)] == ["reply_lost"]
+    with pytest.raises(StaleAttempt):
+        Trainer(world, job_id).hello()
+    assert world.job(job_id).status is JobStatus.PROVISIONING
 
 
 def test_a_new_pod_that_no_list_shows_yet_is_ended_by_a_cancel_all_the_same() -> None:

@@ -215,7 +215,9 @@ def claim(job: Job, now: datetime) -> Job:
 
 
 def new_attempt(job: Job, now: datetime) -> Job:
-    return replace(job, attempt=job.attempt + 1, changed_at=now)
+    """Another GPU is asked for. Last words of a pod that was given up may have made it running."""
+    status = JobStatus.RECOVERING if job.status is JobStatus.RUNNING else job.status
+    return replace(job, attempt=job.attempt + 1, status=status, changed_at=now)
 
 
 def request_cancel(job: Job, cancellation: Cancellation) -> Job:

@@ -43,6 +43,7 @@ from chalicelib.use_cases.again import change_job, change_progress, the_job
 from chalicelib.use_cases.look_for_pod import look_for_pod
 from chalicelib.use_cases.restore_account import restore_account
 from chalicelib.use_cases.say import say
+from chalicelib.use_cases.shut_out import shut_out
 from chalicelib.use_cases.trip_account import trip_account
 
 NO_CAPACITY = "no_capacity"
@@ -89,6 +90,8 @@ def provision_pod(job_id: str, run: int, *, desk: Desk, landlord: Landlord) -> d
         if pod is not None:
             return _move_in(job, current, pod, desk, landlord, adopted=True)
         current = _close(job, current, desk)
+    if current is not None:
+        shut_out(current, progress=desk.progress)
     reuse = current is not None and current.end == NO_CAPACITY
     refusals: list[bool] = []
     avoided = _lost_in(job, desk) if landlord.network_volume_id is None else frozenset()
@@ -216,6 +219,7 @@ def _ask(
         pod = look_for_pod(attempt.pod_name, desk.cloud, desk.sleep)
         if pod is None:
             _give_up(attempt, "reply_lost", desk)
+            shut_out(attempt, progress=desk.progress)
         return pod
 
 

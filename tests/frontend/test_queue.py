@@ -38,9 +38,8 @@ def test_the_tab_counts_who_waits_and_stays_in_the_address(site: Site, open_page
     jobs = wait_in_line(site.world, 5)
     page = open_page("/dashboard/training-jobs")
     tabs = page.get_by_role("tab")
-    expect(tabs).to_have_count(7)
-    words = [re.sub(r"\d+$", "", tab.inner_text().replace("\n", "")).strip() for tab in tabs.all()]
-    assert words == ["All Jobs", "Queue", "Active", "Completed", "Failed", "Cancelled", "Drafts"]
+    words = ("All Jobs", "Queue", "Active", "Completed", "Failed", "Cancelled", "Drafts")
+    expect(tabs).to_have_text([re.compile(rf"^\s*{word}\s*\d+\s*$") for word in words])
     expect(page.get_by_role("tab", name="Queue 5")).to_be_visible()
     page.get_by_role("tab", name="Queue").click()
     expect(card(page, jobs[4])).to_be_visible()

@@ -33,6 +33,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "backend"), str(ROOT / "infrastructure" / "local")]
 
+from chalicelib.use_cases.post_costs import LAG
+
 from benchmarks.storm.idle import month_of_idling
 from benchmarks.storm.manners import Manners
 from benchmarks.storm.prices import FREE_A_MONTH, READ_ON, REGION, cost_usd
@@ -46,9 +48,9 @@ BATCHES = HOURS * 3600 // BATCH_SECONDS
 MINUTES = HOURS * 3600 // MINUTE_SECONDS
 WATCHED_SECONDS = 5
 POLLS_AN_HOUR = 3600 // WATCHED_SECONDS
-# A running job's line of the books is written each five minutes, which calls in a row do not show: one unit, and one
+# A running job's line of the books is written each few minutes, which calls in a row do not show: one unit, and one
 # more in its index.
-BOOKS_A_MINUTE = {"write_units": 2 * MINUTE_SECONDS / 300}
+BOOKS_A_MINUTE = {"write_units": 2 * MINUTE_SECONDS / LAG.total_seconds()}
 # Nothing in the middle of a run depends on these; they only make it short.
 TIMINGS = {"termination_poll_seconds": 1, "recovery_backoff_seconds": 1}
 SOME_CHECKPOINTS, MORE_CHECKPOINTS = 4, 11

@@ -56,7 +56,7 @@ def of_invocation(line: Mapping[str, Any]) -> Units:
     lines = line["log_lines"] + PLATFORM_LINES
     own = {
         "api_requests": requests,
-        "cloudfront_requests": requests - _past_the_site(route),
+        "cloudfront_requests": 0.0 if _past_the_site(route) else requests,
         "traces": _traces(line),
         "lambda_requests": 1.0,
         "lambda_gb_seconds": math.ceil(milliseconds(line)) / 1000 * line["memory_mb"] / 1024,
@@ -65,9 +65,9 @@ def of_invocation(line: Mapping[str, Any]) -> Units:
     return plus(own, *(_of_call(call) for call in line["calls"]))
 
 
-def _past_the_site(route: str | None) -> float:
-    """1 for what pods and the sweeper ask: they call the API's own address, not the site's."""
-    return float(route is not None and ("/webhooks/" in route or route.endswith("/api/health")))
+def _past_the_site(route: str | None) -> bool:
+    """What pods and the sweeper ask: they call the API's own address, not the site's."""
+    return route is not None and ("/webhooks/" in route or route.endswith("/api/health"))
 
 
 def milliseconds(line: Mapping[str, Any]) -> float:

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 from chalicelib.domain.cost import LEAKED, TRAINING_COMPUTE, CostRecord
-from chalicelib.domain.errors import ServiceUnavailable
 from chalicelib.domain.gpu import PodRequest, Tier
 from chalicelib.domain.job import JobStatus
 
 from tests.lifecycle.faults.walks import walk
+from tests.lifecycle.outages import away
 from tests.lifecycle.trainer import Trainer
 from tests.lifecycle.world import H100, World
 
@@ -135,15 +135,13 @@ def test_books_that_were_away_when_a_leak_was_ended_ask_for_its_bill_later(by_sw
     trainer = Trainer(world, job_id).through("model_loading")
     stranger = _strange_pod(world, f"test-{job_id}-a0-00000000")
     world.clock.advance(30)
-    put = world.costs.put
-    world.costs.put = _unavailable  # type: ignore[method-assign]
-    if by_sweeper:
-        world.sweep()
-    else:
-        trainer.error("trainer_crashed")
-        world.machine.work()
-    assert stranger not in world.cloud.billed_pods
-    world.costs.put = put  # type: ignore[method-assign]
+    with away(world.costs, "put"):
+        if by_sweeper:
+            world.sweep()
+        else:
+            trainer.error("trainer_crashed")
+            world.machine.work()
+        assert stranger not in world.cloud.billed_pods
     world.pass_minutes(2)
     (line,) = _lines(world, LEAKED)
     assert (line.pod_id, line.amount_usd, line.provisional) == (stranger, Decimal(0), True)
@@ -154,10 +152,6 @@ def test_books_that_were_away_when_a_leak_was_ended_ask_for_its_bill_later(by_sw
     assert bill is not None
     assert (line.amount_usd, line.provisional) == (bill.total_usd, False)
     assert _close(line.amount_usd, _usd(30))
-
-
-def _unavailable(record: CostRecord) -> None:
-    raise ServiceUnavailable("The database did not answer.")
 
 
 @pytest.mark.parametrize("first", range(0, 60, 15))

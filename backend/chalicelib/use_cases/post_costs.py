@@ -12,7 +12,8 @@ from chalicelib.domain.cost import TRAINING_COMPUTE, CostRecord, attempt_key, mo
 from chalicelib.domain.job import Job
 from chalicelib.ports import CostStore
 
-_LAG = timedelta(minutes=5)
+# How old the line of a pod that goes on may become.
+LAG = timedelta(minutes=5)
 
 
 def post_costs(job: Job, attempts: Sequence[Attempt], *, costs: CostStore, now: datetime) -> None:
@@ -30,7 +31,7 @@ def post_costs(job: Job, attempts: Sequence[Attempt], *, costs: CostStore, now: 
 
 def _is_fresh(before: CostRecord | None, line: CostRecord) -> bool:
     """Nothing but a little time and money has been added since."""
-    if before is None or not timedelta(0) <= line.at - before.at < _LAG:
+    if before is None or not timedelta(0) <= line.at - before.at < LAG:
         return False
     seconds = line.duration_seconds
     return replace(before, amount_usd=line.amount_usd, duration_seconds=seconds, at=line.at) == line

@@ -47,13 +47,18 @@ def record_queue_history(
     for event in fresh:
         events.add(event)
     today = now.astimezone(UTC).date()
-    is_over = bool(changed) and newest is not None and now - newest >= _SETTLED
+    reached = _next_cursor(newest or cursor, now)
+    is_over = bool(changed) and reached != newest
     if not fresh and not is_over and stored.get("today") == today.isoformat():
         return 0
-    document = _document(stored, fresh, events, today)
-    reached = _next_cursor(newest or cursor, now)
-    document["cursor"] = None if reached is None else reached.isoformat()
-    documents.put(DOCUMENT, document | {"written": sorted(recent)})
+    documents.put(
+        DOCUMENT,
+        {
+            **_document(stored, fresh, events, today),
+            "cursor": None if reached is None else reached.isoformat(),
+            "written": sorted(recent),
+        },
+    )
     return len(fresh)
 
 
